@@ -1,0 +1,43 @@
+/* weft/run.h: the entry point (asyncio.run). */
+#ifndef WEFT_RUN_H
+#define WEFT_RUN_H
+
+#include <weft/task.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Zero is the default of every option. */
+typedef struct weft_options {
+    unsigned workers;        /* threads with a loop each, at most 1024; 0: one per CPU allowed to us */
+    bool fifo;               /* strict order: one worker, one FIFO of callbacks and steps (asyncio's order) */
+    const char *driver;      /* "uring", "epoll"; NULL: $WEFT_DRIVER, else uring where the kernel offers it */
+    size_t stack_bytes;      /* address space of a task's stack, guard included; 0: 256 KiB */
+    int64_t spin_ns;         /* how long at most an idle worker spins before it sleeps; 0: 20 us; negative: never */
+    bool debug;              /* notices on stderr */
+} weft_options;
+
+/* Runs `main` on a new runtime until it returns; then cancels every task that is left, waits for their
+ * clean-up, and closes the runtime. The calling thread is one of the workers.
+ * Thread: any without a running loop. Suspends: no, it blocks. Owns: consumes the coroutine, even when it
+ * fails. Errors: main's own; -EINVAL (not a coroutine, an option out of range), -EDEADLK (a loop runs on
+ * this thread), -ENOMEM, -EAGAIN (no more threads), -EMFILE and others of ring and epoll set-up. */
+intptr_t weft_run(weft_future *main);
+intptr_t weft_run_with(weft_options options, weft_future *main);
+
+/* weft_run(weft_coroutine(fn, arg)) and the same with options.
+ * Thread: any without a running loop. Suspends: no, they block. Owns: `arg` stays the caller's.
+ * Errors: as weft_run. */
+intptr_t weft_run_fn(weft_fn *fn, void *arg);
+intptr_t weft_run_fn_with(weft_options options, weft_fn *fn, void *arg);
+
+/* A main() that runs the coroutine function `coroutine`, made by weft_async without arguments, and exits
+ * with 1 if it ends with an error. */
+#define WEFT_MAIN(coroutine)                                    \
+    int main(void) { return weft_is_error(weft_run(coroutine())); }
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,17 @@
+/* weft/weft.h: all of weft. An asyncio for C that uses every core. */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include <weft/base.h>
+
+#include <weft/async.h>
+#include <weft/debug.h>
+#include <weft/future.h>
+#include <weft/io.h>
+#include <weft/loop.h>
+#include <weft/parallel.h>
+#include <weft/run.h>
+#include <weft/task.h>
+#include <weft/timeout.h>
+
+#endif

@@ -1,0 +1,101 @@
+/* One operation under way. Its state decides who may wake the task:
+ *
+ *     UNDER_WAY --completion--> COMPLETED: wakes
+ *     UNDER_WAY --cancel (any thread)--> CANCEL_POSTED, a message to the operation's worker
+ *         --message--> CANCEL_SENT: the driver was told --completion--> COMPLETED: wakes
+ *         --completion first--> COMPLETED: does not wake, for the message still refers to the operation;
+ *           --message--> wakes
+ *
+ * Completion and message both run on the operation's worker; only the canceller's CAS comes from elsewhere,
+ * under the BUSY bit of the task's wait (cancel.c), which keeps the operation in place until it is done. */
+#include "op.h"
+
+#include "../runtime/assert.h"
+
+enum { UNDER_WAY, CANCEL_POSTED, CANCEL_SENT, COMPLETED };
+
+struct operation {
+    struct weft__op op;
+    struct weft__wait wait;
+    struct weft__runnable message;
+    struct weft__task *task;
+    struct weft__worker *worker; /* whose driver has it */
+    void (*each)(void *arg, int32_t result);
+    void *each_arg;
+    int32_t result;
+    _Atomic uint8_t state;
+};
+
+static void on_complete(struct weft__op *op, int32_t result, bool more) {
+    struct operation *self = weft__container_of(op, struct operation, op);
+    if (more) {
+        self->each(self->each_arg, result);
+        return;
+    }
+    self->result = result;
+    /* pairs with the CAS in cancel */
+    if (exchange_acq_rel(&self->state, COMPLETED) != CANCEL_POSTED) weft__task_wake(self->task);
+}
+
+static void run_message(struct weft__worker *worker, struct weft__runnable *runnable) {
+    struct operation *self = weft__container_of(runnable, struct operation, message);
+    uint8_t posted = CANCEL_POSTED;
+    weft__debug_assert(worker == self->worker);
+    if (cas_acq_rel(&self->state, &posted, CANCEL_SENT)) worker->driver->ops->cancel(worker->driver, &self->op);
+    else weft__task_wake(self->task);
+}
+
+static void cancel(struct weft__wait *wait) {
+    struct operation *self = weft__container_of(wait, struct operation, wait);
+    uint8_t under_way = UNDER_WAY; /* pairs with on_complete */
+    if (!cas_acq_rel(&self->state, &under_way, CANCEL_POSTED)) return;
+    if (weft__world_worker() == self->worker) run_message(self->worker, &self->message);
+    else weft__worker_post(self->worker, &self->message);
+}
+
+static bool commit_op(struct weft__task *task, void *arg) {
+    struct operation *self = arg;
+    self->worker = weft__world_worker();
+    self->worker->driver->ops->submit(self->worker->driver, &self->op);
+    weft__wait_publish(task, &self->wait);
+    return true;
+}
+
+static bool cancelled(struct weft__task *task, const struct weft__op *op) {
+    return op->keep_request ? weft__cancel_pending(task) : weft__cancel_consume(task);
+}
+
+intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg) {
+    struct weft__task *task = weft__op_task();
+    if (!task) return -EPERM;
+    if (cancelled(task, &op)) return -ECANCELED;
+    struct operation self = {.op = op, .wait.cancel = cancel, .message.run = run_message, .task = task,
+                             .each = each, .each_arg = arg};
+    self.op.complete = on_complete;
+    weft__task_suspend(commit_op, &self);
+    weft__wait_retract(task);
+    if (op.opcode == WEFT__OP_RECV) {
+        task->last_receive_fd = op.fd;
+        task->data_left = self.op.data_left || self.result == (int32_t)op.length;
+    }
+    if (self.result != -ECANCELED) return self.result;
+    return cancelled(task, &op) ? -ECANCELED : -EBADF; /* else: weft_close took the descriptor */
+}
+
+intptr_t weft__op_run(struct weft__op op) {
+    intptr_t result;
+    do result = weft__op_run_many(op, NULL, NULL);
+    while (result == -EINTR);
+    return result;
+}
+
+intptr_t weft__op_run_when_ready(struct weft__op op, short events) {
+    for (;;) {
+        intptr_t result = weft__op_run(op);
+        if (result != -EAGAIN) return result;
+        result = weft__op_run((struct weft__op){.opcode = WEFT__OP_POLL, .fd = op.fd, .flags = events,
+                                                 .keep_request = op.keep_request});
+        if (result < 0) return result;
+        op.poll_first = false;
+    }
+}

@@ -1,0 +1,48 @@
+/* Coroutines: records that hold a function and its argument, and have not been scheduled. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "assert.h"
+#include "worker.h"
+
+weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args, size_t args_bytes) {
+    if (!fn || (!args && args_bytes)) return weft__future_failed(-EINVAL);
+    struct weft__task *task = weft__slab_take(weft__worker_slab());
+    if (!task) return weft__future_failed(-ENOMEM);
+    void *arg = task->inline_arg;
+    bool owned = args_bytes > sizeof task->inline_arg;
+    if (owned && !(arg = malloc(args_bytes))) {
+        weft__slab_give(weft__worker_slab(), task);
+        return weft__future_failed(-ENOMEM);
+    }
+    if (args_bytes) memcpy(arg, args, args_bytes);
+    weft__task_init(task, name, fn);
+    task->arg = arg;
+    task->future.arg_owned = owned;
+    store_release(&task->future.state, WEFT__COROUTINE | WEFT__REFERENCE); /* pairs with try_ref */
+    return &task->future;
+}
+
+weft_future *weft_coroutine(weft_fn *fn, void *arg) {
+    weft_future *future = weft_coroutine_copy(NULL, fn, NULL, 0);
+    struct weft__task *task = weft__task_of(future);
+    if (task) task->arg = arg;
+    return future;
+}
+
+bool weft_iscoroutine(const weft_future *awaitable) {
+    return awaitable && awaitable->kind == WEFT__KIND_TASK &&
+           weft__phase(load_relaxed(&((weft_future *)(uintptr_t)awaitable)->state)) == WEFT__COROUTINE;
+}
+
+int weft_coroutine_close(weft_future *coroutine) {
+    if (!coroutine) return 0;
+    if (coroutine->kind == WEFT__KIND_IMMORTAL) return 0; /* what a failed weft_coroutine returned */
+    if (!weft_iscoroutine(coroutine)) return -EINVAL;
+    weft__future_complete(coroutine, -ECANCELED, true, 1);
+    return 0;
+}
+
+void weft__coroutine_warn(struct weft__task *task) {
+    fprintf(stderr, "weft: coroutine '%s' was never awaited\n", weft_task_name(&task->future));
+}

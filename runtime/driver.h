@@ -1,0 +1,93 @@
+/* What a worker needs of I/O: submit, reap, wait, wake, cancel. No io_uring or epoll types.
+ *
+ * This is the seam between scheduler and kernel (the other is world.h). A driver belongs to one worker and
+ * is opened, used and closed by that worker's thread; only `wake` and `pending` may be called by others.
+ *
+ * An operation belongs to the driver from submit until its complete() runs, on the owner's thread and
+ * inside reap; its buffers belong to the kernel for the same time. Submitting never fails and never calls
+ * complete(): when the queue to the kernel is full, the operation waits in the driver's own list. */
+#ifndef WEFT_RUNTIME_DRIVER_H
+#define WEFT_RUNTIME_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "atomics.h"
+#include "list.h"
+
+enum weft__opcode {
+    WEFT__OP_READ,        /* buffer, length, offset (-1: the file's own) */
+    WEFT__OP_WRITE,
+    WEFT__OP_READV,       /* buffer: the iovecs, length: their count */
+    WEFT__OP_WRITEV,
+    WEFT__OP_RECV,        /* buffer, length, flags */
+    WEFT__OP_SEND,
+    WEFT__OP_RECVMSG,     /* buffer: the msghdr, flags */
+    WEFT__OP_SENDMSG,
+    WEFT__OP_ACCEPT,      /* buffer: the address, extra: its length, flags */
+    WEFT__OP_ACCEPT_MANY, /* completes once per connection while `more` is true */
+    WEFT__OP_CONNECT,     /* buffer: the address, length */
+    WEFT__OP_OPENAT,      /* buffer: the path, flags, length: the mode */
+    WEFT__OP_FSYNC,
+    WEFT__OP_POLL,        /* flags: the events */
+    WEFT__OP_CANCEL_FD,   /* cancels all operations on fd */
+};
+
+struct weft__driver;
+struct weft__op;
+
+struct weft__op {
+    /* const after submit */
+    uint8_t opcode;
+    bool poll_first;      /* a receive that is not likely to find data: wait, then try */
+    bool keep_request;    /* a cancel request that ends it stays undelivered: the call has something to return */
+    int fd;
+    int flags;
+    uint32_t length;
+    void *buffer, *extra;
+    int64_t offset;
+    /* Thread: the driver's. `more`: the operation goes on and will complete again. */
+    void (*complete)(struct weft__op *op, int32_t result, bool more);
+    /* the driver's own */
+    struct weft__list link;
+    uint64_t tag;
+    bool queued;          /* in the driver's own list: the kernel does not know of it yet */
+    bool cancel_queued;   /* the cancel waits for room in the queue to the kernel */
+    bool data_left;       /* the last completion said that more can be received at once */
+};
+
+/* Owner-written counters, read by any thread. */
+struct weft__driver_counters {
+    _Atomic uint64_t enters, submissions, completions;
+};
+
+enum weft__pending { WEFT__PENDING_NONE, WEFT__PENDING_SOME, WEFT__PENDING_UNKNOWN };
+
+struct weft__driver_ops {
+    const char *name;
+    /* Thread: the owner */
+    void (*submit)(struct weft__driver *driver, struct weft__op *op);
+    void (*cancel)(struct weft__driver *driver, struct weft__op *op); /* it completes, -ECANCELED or not */
+    /* Pushes what was submitted, and completes what is ready; returns how many. Never sleeps. */
+    unsigned (*reap)(struct weft__driver *driver);
+    /* The same, but sleeps until something completes, `wake` is called (or was, since the last wait), or
+     * `deadline_ns`; not at all if something has completed already. */
+    unsigned (*wait)(struct weft__driver *driver, int64_t deadline_ns);
+    void (*close)(struct weft__driver *driver); /* no operation is in flight */
+    /* Thread: any */
+    enum weft__pending (*pending)(struct weft__driver *driver, int fd); /* operations under way on fd */
+    void (*wake)(struct weft__driver *driver);
+};
+
+/* The common head of every driver. */
+struct weft__driver {
+    const struct weft__driver_ops *ops;
+    struct weft__driver_counters counters;
+};
+
+/* Opens a driver for the calling thread: by name, or with NULL the best that this kernel allows.
+ * 0 or -errno (-EINVAL: no such driver). `notice`: say on stderr why another one was taken. */
+int weft__driver_open(const char *name, bool notice, struct weft__driver **driver);
+
+#endif

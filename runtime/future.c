@@ -1,0 +1,195 @@
+#include "future.h"
+
+#include "assert.h"
+#include "slab.h"
+#include "task.h"
+#include "worker.h"
+
+/* ---- references ---- */
+
+weft_future *weft_ref(weft_future *future) {
+    if (future && future->kind != WEFT__KIND_IMMORTAL)
+        fetch_add_relaxed(&future->state, WEFT__REFERENCE); /* the caller's own reference keeps it alive */
+    return future;
+}
+
+bool weft__future_try_ref(weft_future *future) {
+    uint64_t state = load_acquire(&future->state);
+    do
+        /* The owner of a coroutine, and the last one of a done record, may write the word without an RMW
+         * (weft__task_schedule, weft_release): hands off. */
+        if (state < WEFT__REFERENCE || weft__phase(state) == WEFT__DONE || weft__phase(state) == WEFT__COROUTINE)
+            return false;
+    while (!cas_weak_acq_rel(&future->state, &state, state + WEFT__REFERENCE)); /* pairs with drop */
+    return true;
+}
+
+static void free_record(weft_future *future) {
+    if (future->kind == WEFT__KIND_TASK) weft__task_fini((struct weft__task *)future);
+    store_release(&future->state, WEFT__FREE); /* pairs with the acquire in weft__future_try_ref */
+    weft__slab_give(weft__worker_slab(), future);
+}
+
+void weft_release(weft_future *future) {
+    if (!future || future->kind == WEFT__KIND_IMMORTAL) return;
+    /* A sole owner needs no RMW: nobody else has a reference to make another one from. The acquire pairs
+     * with the release of whoever dropped the second last. */
+    uint64_t state = load_acquire(&future->state);
+    if (weft__phase(state) != WEFT__DONE || state >= 2 * WEFT__REFERENCE)
+        state = fetch_sub_acq_rel(&future->state, WEFT__REFERENCE);
+    weft__assert(state >= WEFT__REFERENCE);
+    if (state >= 2 * WEFT__REFERENCE) return;
+    if (weft__phase(state) == WEFT__COROUTINE) weft__coroutine_warn((struct weft__task *)future);
+    free_record(future);
+}
+
+/* ---- the lock over the waiters ---- */
+
+/* Sets LOCKED and returns the state without it; or, if the future is done, returns without the lock. */
+static uint64_t lock_unless_done(weft_future *future) {
+    uint64_t state = load_acquire(&future->state);
+    for (unsigned round = 0;; round++) {
+        if (weft__phase(state) == WEFT__DONE) return state;
+        if (state & WEFT__LOCKED) {
+            weft__world_relax(round);
+            state = load_acquire(&future->state);
+            /* pairs with unlock */
+        } else if (cas_weak_acq_rel(&future->state, &state, state | WEFT__LOCKED)) {
+            return state;
+        }
+    }
+}
+
+/* Clears LOCKED, and sets WAITED to whether there are waiters. */
+static void unlock(weft_future *future) {
+    uint64_t state = load_relaxed(&future->state), next;
+    do {
+        next = state & ~(WEFT__LOCKED | WEFT__WAITED);
+        if (future->waiters) next |= WEFT__WAITED;
+    } while (!cas_weak_acq_rel(&future->state, &state, next)); /* pairs with lock_unless_done, complete */
+}
+
+bool weft__future_add_waiter(weft_future *future, struct weft__waiter *waiter) {
+    if (weft__phase(lock_unless_done(future)) == WEFT__DONE) return false;
+    waiter->next = future->waiters;
+    future->waiters = waiter;
+    unlock(future);
+    return true;
+}
+
+bool weft__future_remove_waiter(weft_future *future, struct weft__waiter *waiter) {
+    if (weft__phase(lock_unless_done(future)) == WEFT__DONE) return false;
+    struct weft__waiter **link = &future->waiters;
+    while (*link && *link != waiter) link = &(*link)->next;
+    weft__assert(*link == waiter);
+    *link = waiter->next;
+    unlock(future);
+    return true;
+}
+
+/* Serves a detached list in the order in which its members began to wait. */
+static void serve(struct weft__waiter *newest) {
+    struct weft__waiter *oldest = NULL;
+    while (newest) {
+        struct weft__waiter *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct weft__waiter *next = oldest->next;
+        oldest->serve(oldest); /* may free the waiter */
+        oldest = next;
+    }
+}
+
+/* ---- completion ---- */
+
+bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled, unsigned gone) {
+    weft__debug_assert(future->kind != WEFT__KIND_IMMORTAL);
+    uint64_t state = load_acquire(&future->state), next;
+    struct weft__waiter *waiters = NULL;
+    bool locked = false;
+    /* Everybody else's changes meanwhile (references, requests, waiters) show in the CAS. Two completers of
+     * a plain future race for LOCKED before they write the result. */
+    for (unsigned round = 0;; round++) {
+        if (!locked && weft__phase(state) == WEFT__DONE) return false;
+        if (!locked && (state & WEFT__LOCKED)) {
+            weft__world_relax(round);
+            state = load_acquire(&future->state);
+            continue;
+        }
+        if (!locked && (state & WEFT__WAITED || future->kind == WEFT__KIND_FUTURE)) {
+            if (!cas_weak_acq_rel(&future->state, &state, state | WEFT__LOCKED)) continue;
+            locked = true;
+            state |= WEFT__LOCKED;
+            waiters = future->waiters;
+            future->waiters = NULL;
+        }
+        bool requested = state & WEFT__REQUESTS;
+        future->result = requested ? -ECANCELED : result;
+        next = (state & ~(WEFT__PHASE | WEFT__LOCKED | WEFT__WAITED | WEFT__REQUESTS)) | WEFT__DONE;
+        if (cancelled || requested) next |= WEFT__CANCELLED;
+        if (!waiters) next -= gone * WEFT__REFERENCE;
+        /* pairs with weft__is_done, lock_unless_done and every other CAS on the word */
+        if (cas_weak_acq_rel(&future->state, &state, next)) break;
+    }
+    if (waiters) {
+        serve(waiters);
+        for (; gone > 0; gone--) weft_release(future);
+    } else if (next < WEFT__REFERENCE) {
+        free_record(future);
+    }
+    return true;
+}
+
+/* ---- the public face ---- */
+
+weft_future *weft_future_new(void) {
+    weft_future *future = weft__slab_take(weft__worker_slab());
+    if (!future) return weft__future_failed(-ENOMEM);
+    future->result = 0;
+    future->waiters = NULL;
+    future->kind = WEFT__KIND_FUTURE;
+    store_release(&future->state, WEFT__PENDING | WEFT__REFERENCE); /* pairs with weft__future_try_ref */
+    return future;
+}
+
+weft_future *weft__future_failed(int error) {
+#define FAILED(code) \
+    { .state = WEFT__DONE | WEFT__REFERENCE, .result = -(code), .kind = WEFT__KIND_IMMORTAL }
+    static weft_future failures[] = {FAILED(EINVAL), FAILED(ENOMEM), FAILED(EPERM), FAILED(ESHUTDOWN)};
+#undef FAILED
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+        if (failures[i].result == error) return &failures[i];
+    weft__assert(!"an error that weft__future_failed knows");
+    return NULL;
+}
+
+int weft_future_set_result(weft_future *future, intptr_t value) {
+    if (!future || future->kind == WEFT__KIND_TASK || weft_is_error(value)) return -EINVAL;
+    if (future->kind == WEFT__KIND_IMMORTAL) return -EALREADY;
+    return weft__future_complete(future, value, false, 0) ? 0 : -EALREADY;
+}
+
+int weft_future_set_exception(weft_future *future, int error) {
+    if (!future || future->kind == WEFT__KIND_TASK || !weft_is_error(error)) return -EINVAL;
+    if (future->kind == WEFT__KIND_IMMORTAL) return -EALREADY;
+    return weft__future_complete(future, error, false, 0) ? 0 : -EALREADY;
+}
+
+bool weft_done(const weft_future *future) { return future && weft__is_done(future); }
+
+bool weft_cancelled(const weft_future *future) {
+    return weft_done(future) && load_relaxed(&((weft_future *)(uintptr_t)future)->state) & WEFT__CANCELLED;
+}
+
+intptr_t weft_result(const weft_future *future) {
+    if (!future) return -EINVAL;
+    return weft__is_done(future) ? future->result : -EINPROGRESS;
+}
+
+intptr_t weft_exception(const weft_future *future) {
+    intptr_t result = weft_result(future);
+    return weft_is_error(result) ? result : 0;
+}

@@ -1,0 +1,91 @@
+/* A result that may not exist yet: the head of every task, and a plain future by itself.
+ *
+ * One atomic word holds everything that threads race for:
+ *
+ *     63      40 39   28 27              16 15           8   5         4      3      2   0
+ *     | references | epoch | cancel requests | undelivered | CANCELLED WAITED LOCKED phase |
+ *                            not taken back    of these
+ *
+ *     COROUTINE --schedule--> READY --claim--> STARTED --complete--> DONE     (task.c)
+ *     COROUTINE --claim (awaited as a plain call)--> STARTED --> DONE         (await.c)
+ *     PENDING --complete--> DONE                                              (future.c, plain futures)
+ *
+ * LOCKED guards the list of waiters; WAITED says that the list is not empty, so that a completion without
+ * waiters is one CAS and never takes the lock. `epoch` counts deliveries of cancel requests, so that a
+ * timeout scope can tell whether its own request is still undelivered (cancel.c). A completion writes
+ * `result` before the CAS that makes the phase DONE (release); whoever sees DONE (acquire) may read it.
+ *
+ * References are given up by release (future.c); the last one returns the record to the slab. */
+#ifndef WEFT_RUNTIME_FUTURE_H
+#define WEFT_RUNTIME_FUTURE_H
+
+#include <weft/future.h>
+
+#include "atomics.h"
+#include "list.h"
+
+#define WEFT__PHASE UINT64_C(7)
+enum weft__phase {
+    WEFT__FREE, /* a record of the slab that is nobody's */
+    WEFT__COROUTINE,
+    WEFT__READY,
+    WEFT__STARTED,
+    WEFT__PENDING,
+    WEFT__DONE,
+};
+#define WEFT__LOCKED (UINT64_C(1) << 3)
+#define WEFT__WAITED (UINT64_C(1) << 4)
+#define WEFT__CANCELLED (UINT64_C(1) << 5)
+#define WEFT__REQUEST (UINT64_C(1) << 8)
+#define WEFT__REQUESTS (UINT64_C(255) << 8)
+#define WEFT__COUNTED (UINT64_C(1) << 16) /* 4095 at most: further requests are made, but not counted */
+#define WEFT__COUNT (UINT64_C(4095) << 16)
+#define WEFT__EPOCH (UINT64_C(1) << 28)
+#define WEFT__EPOCHS (UINT64_C(4095) << 28)
+#define WEFT__REFERENCE (UINT64_C(1) << 40)
+
+/* Somebody to be told when a future completes. Lives where the waiter lives; once `serve` has begun, the
+ * future no longer touches it. */
+struct weft__waiter {
+    struct weft__waiter *next;
+    void (*serve)(struct weft__waiter *waiter); /* Thread: the completer's; must not block */
+};
+
+enum weft__kind { WEFT__KIND_FUTURE, WEFT__KIND_TASK, WEFT__KIND_IMMORTAL };
+
+struct weft_future {
+    _Atomic uint64_t state;
+    intptr_t result;              /* written before DONE */
+    struct weft__waiter *waiters; /* LOCKED; newest first */
+    uint8_t kind;                 /* const after init */
+    uint8_t stack_class;          /* const after init; tasks: see run.h */
+    bool arg_owned;               /* const after init; tasks: `arg` is freed with the record */
+};
+
+static inline enum weft__phase weft__phase(uint64_t state) { return (enum weft__phase)(state & WEFT__PHASE); }
+static inline uint32_t weft__undelivered(uint64_t state) { return (state & WEFT__REQUESTS) / WEFT__REQUEST; }
+static inline uint32_t weft__requests(uint64_t state) { return (state & WEFT__COUNT) / WEFT__COUNTED; }
+static inline uint16_t weft__epoch(uint64_t state) { return (uint16_t)((state & WEFT__EPOCHS) / WEFT__EPOCH); }
+static inline bool weft__is_done(const weft_future *future) {
+    /* pairs with the CAS in complete: the result is visible */
+    return weft__phase(load_acquire(&((weft_future *)(uintptr_t)future)->state)) == WEFT__DONE;
+}
+
+/* A future for whoever cannot make one: completed with `error`, never freed. */
+weft_future *weft__future_failed(int error);
+
+/* Completes with `result`. `gone`: references that the completer gives up with it. `cancelled`: ended by
+ * cancellation. False if it was done already (then nothing changes, and the references remain). A task
+ * that has an undelivered cancel request ends with -ECANCELED whatever `result` says (rule X12). */
+bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled, unsigned gone);
+
+/* Adds `waiter`; false if the future is done (then it is not added). */
+bool weft__future_add_waiter(weft_future *future, struct weft__waiter *waiter);
+
+/* Removes `waiter`; false if it has been taken to be served: serve() has run or is about to. */
+bool weft__future_remove_waiter(weft_future *future, struct weft__waiter *waiter);
+
+/* Takes a reference unless the record is free, a coroutine or done. For walkers over the slab. */
+bool weft__future_try_ref(weft_future *future);
+
+#endif

@@ -1,0 +1,104 @@
+/* A task: a future, a function and, from its first step to its last, a stack. One slab record. */
+#ifndef WEFT_RUNTIME_TASK_H
+#define WEFT_RUNTIME_TASK_H
+
+#include <weft/task.h>
+
+#include "future.h"
+#include "slab.h"
+#include "stack.h"
+
+struct weft__runtime;
+struct weft__worker;
+
+/* What a worker's local FIFO and its inbox hold: a task, a callback, a message. */
+struct weft__runnable {
+    struct weft__item link;
+    void (*run)(struct weft__worker *worker, struct weft__runnable *runnable); /* Thread: the worker's */
+};
+
+/* What a suspended task waits for, as a canceller sees it. Lives on the task's stack. */
+struct weft__wait {
+    weft_future *future;                     /* the request is passed on to it; or */
+    void (*cancel)(struct weft__wait *wait); /* ends the wait early; Thread: any; must not block */
+};
+
+struct weft__task {
+    weft_future future;
+    /* queued or running: whoever holds the task */
+    struct weft__runnable runnable;
+    struct weft__stack *stack;             /* NULL before the first step and after the last */
+    int last_receive_fd;                   /* descriptor of the last receive, */
+    bool data_left;                        /* which said that more is there: try at once (io/net.c) */
+    /* const once scheduled */
+    bool in_deque;                         /* queued by value: may be claimed while its entry goes stale */
+    bool born_cancelled;                   /* made while the runtime was stopping */
+    bool must_start;                       /* runs even if cancelled first: its argument owns something */
+    /* const after init */
+    weft_fn *fn;
+    void *arg;
+    const char *name;                      /* NULL: none was given */
+    /* const once scheduled */
+    struct weft__runtime *runtime;
+    struct weft__worker *pinned;           /* NULL: any worker of the runtime */
+    /* any thread; protocol in cancel.c */
+    _Atomic uintptr_t wait;                /* struct weft__wait *, lowest bit: a canceller is at it */
+    _Alignas(16) char inline_arg[64];
+};
+_Static_assert(sizeof(struct weft__task) <= WEFT__SLAB_RECORD_BYTES, "a task is one slab record");
+
+static inline struct weft__task *weft__task_of(weft_future *future) {
+    return future && future->kind == WEFT__KIND_TASK ? (struct weft__task *)future : NULL;
+}
+
+/* Fills every field of a fresh record but `arg` and the state word, whose store publishes it. */
+void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn);
+
+/* Makes a scheduled task of a coroutine: COROUTINE -> READY with a second reference, the runtime's. Does
+ * not queue it. 0 or -EINVAL (not a coroutine, or driven already). */
+int weft__task_schedule(struct weft__task *task, struct weft__runtime *runtime, struct weft__worker *pinned);
+
+/* Claims a coroutine or an unstarted task to run it: `from` -> STARTED, adding `references`. False:
+ * somebody else has it. */
+bool weft__task_claim(struct weft__task *task, enum weft__phase from, unsigned references);
+
+/* Runs the task for one step, on its own stack, starting it if need be. `run` of its runnable.
+ * Owns: the queue's reference of an unstarted task becomes the run's. Thread: the worker's scheduler. */
+void weft__task_step(struct weft__worker *worker, struct weft__runnable *runnable);
+
+/* The body: calls fn (unless a cancel request came first: then the task ends with that) and completes the
+ * task. Owns: takes the run's reference. Thread: its worker, on the stack that the task is to have. */
+void weft__task_run(struct weft__task *task);
+
+/* What a task's fiber runs; the entry of every stack pool. */
+void weft__task_fiber(struct weft__fiber *fiber);
+
+/* Switches from the running task to the scheduler, which then calls commit(task, arg) on its own stack,
+ * with the task's registers saved: only there may the task be made wakeable. If commit returns false there
+ * is nothing to wait for, and the task continues at once. */
+void weft__task_suspend(bool (*commit)(struct weft__task *task, void *arg), void *arg);
+
+/* Makes a suspended task ready. Exactly once per suspension. Thread: any. */
+void weft__task_wake(struct weft__task *task);
+
+/* Last rites of a record. Thread: any. */
+void weft__task_fini(struct weft__task *task);
+void weft__coroutine_warn(struct weft__task *task);
+
+/* cancel.c: publishes what the task waits for, and passes on a request that is pending. Called before
+ * anything can wake the task. */
+void weft__wait_publish(struct weft__task *task, struct weft__wait *wait);
+/* Withdraws it; returns when no canceller looks at it any more. Called by the task itself, resumed. */
+void weft__wait_retract(struct weft__task *task);
+/* Whether the task has a cancel request that was not delivered; and delivers it. Thread: the task's. */
+bool weft__cancel_pending(struct weft__task *task);
+bool weft__cancel_consume(struct weft__task *task);
+/* weft_cancel for a timeout scope: also tells the epoch in which the request was made. */
+bool weft__cancel_request(struct weft__task *task, uint16_t *epoch);
+/* Requests that were delivered and not taken back. Thread: the task's. */
+uint32_t weft__cancel_delivered(struct weft__task *task);
+/* Takes a scope's request back, delivered or not; returns what weft__cancel_delivered says then. Thread: the
+ * task's. */
+uint32_t weft__cancel_withdraw(struct weft__task *task, uint16_t epoch);
+
+#endif

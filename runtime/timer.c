@@ -1,0 +1,64 @@
+#include "timer.h"
+
+#include "assert.h"
+
+void weft__timers_init(struct weft__timers *timers, int64_t now_ns) {
+    timers->lock = (weft__lock){0};
+    weft__wheel_init(&timers->wheel, now_ns);
+    atomic_init(&timers->next_ns, INT64_MAX);
+    atomic_init(&timers->fired, 0);
+}
+
+bool weft__timer_arm(struct weft__timer *timer, int64_t deadline_ns) {
+    struct weft__timers *timers = timer->timers;
+    weft__lock_acquire(&timers->lock);
+    bool armed = load_relaxed(&timer->state) != WEFT__TIMER_CANCELLED;
+    if (armed) {
+        store_relaxed(&timer->state, WEFT__TIMER_ARMED);
+        timer->node.deadline_ns = deadline_ns;
+        weft__wheel_insert(&timers->wheel, &timer->node);
+        if (deadline_ns < load_relaxed(&timers->next_ns)) store_relaxed(&timers->next_ns, deadline_ns);
+    }
+    weft__lock_release(&timers->lock);
+    return armed;
+}
+
+enum weft__timer_cancel weft__timer_cancel(struct weft__timer *timer) {
+    struct weft__timers *timers = timer->timers;
+    enum weft__timer_cancel was = WEFT__CANCEL_LATE;
+    weft__lock_acquire(&timers->lock);
+    switch ((enum weft__timer_state)load_acquire(&timer->state)) { /* pairs with weft__timer_fired */
+    case WEFT__TIMER_INIT:
+        was = WEFT__CANCEL_EARLY;
+        store_relaxed(&timer->state, WEFT__TIMER_CANCELLED);
+        break;
+    case WEFT__TIMER_ARMED:
+        was = WEFT__CANCEL_DONE;
+        weft__wheel_remove(&timers->wheel, &timer->node);
+        store_relaxed(&timer->state, WEFT__TIMER_CANCELLED);
+        break;
+    case WEFT__TIMER_FIRING: was = WEFT__CANCEL_FIRING; break;
+    case WEFT__TIMER_IDLE:
+    case WEFT__TIMER_CANCELLED: break;
+    }
+    weft__lock_release(&timers->lock);
+    return was;
+}
+
+void weft__timers_fire(struct weft__timers *timers, int64_t now_ns, bool strict) {
+    struct weft__list due;
+    weft__list_init(&due);
+    weft__lock_acquire(&timers->lock);
+    weft__wheel_expire(&timers->wheel, now_ns, &due);
+    for (struct weft__list *link = due.next; link != &due; link = link->next)
+        store_relaxed(&weft__container_of(link, struct weft__timer, node.link)->state, WEFT__TIMER_FIRING);
+    store_relaxed(&timers->next_ns, weft__wheel_next(&timers->wheel));
+    weft__lock_release(&timers->lock);
+    /* From here the list is ours: whoever finds FIRING keeps away from it. */
+    if (strict) weft__wheel_sort(&due);
+    for (struct weft__list *link; (link = weft__list_pop(&due));) {
+        struct weft__timer *timer = weft__container_of(link, struct weft__timer, node.link);
+        counter_add(&timers->fired, 1);
+        timer->fire(timer); /* may free the timer */
+    }
+}

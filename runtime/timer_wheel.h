@@ -1,0 +1,52 @@
+/* A hierarchical timing wheel: insert and remove in O(1), each timer moves down at most six times.
+ * Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987), scheme 6, with the levels by
+ * highest differing bit as in Tokio and with a bitmap per level, so that empty time costs nothing.
+ *
+ * Not thread-safe: timer.c locks it. A timer never fires early; it fires at most one tick (65.5 us, about
+ * the kernel's own timer slack) late, plus the caller's lateness. */
+#ifndef WEFT_RUNTIME_TIMER_WHEEL_H
+#define WEFT_RUNTIME_TIMER_WHEEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+
+#define WEFT__WHEEL_TICK_SHIFT 16 /* a tick is 2^16 ns */
+#define WEFT__WHEEL_LEVELS 8      /* 64^8 ticks: more than int64_t nanoseconds hold */
+#define WEFT__WHEEL_SLOTS 64
+
+struct weft__wheel_node {
+    struct weft__list link;
+    int64_t deadline_ns;
+    uint64_t sequence; /* insertion order, for ties */
+    uint8_t level, slot;
+};
+
+struct weft__timer_wheel {
+    uint64_t tick;     /* everything up to this tick has expired */
+    uint64_t sequence;
+    uint64_t count;
+    uint64_t occupied[WEFT__WHEEL_LEVELS];
+    struct weft__list overdue; /* inserted when already due */
+    struct weft__list slots[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
+};
+
+void weft__wheel_init(struct weft__timer_wheel *wheel, int64_t now_ns);
+
+/* Inserts a node whose deadline_ns is set. */
+void weft__wheel_insert(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
+
+/* Removes a node that is in the wheel. */
+void weft__wheel_remove(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
+
+/* Appends all nodes that are due at `now_ns` to `due`, in order of their ticks. */
+void weft__wheel_expire(struct weft__timer_wheel *wheel, int64_t now_ns, struct weft__list *due);
+
+/* When expire should be called next: at or before the earliest expiry; INT64_MAX if there is none. */
+int64_t weft__wheel_next(const struct weft__timer_wheel *wheel);
+
+/* Sorts a list of nodes by (deadline_ns, sequence). */
+void weft__wheel_sort(struct weft__list *due);
+
+#endif

@@ -1,0 +1,155 @@
+/* A worker: the thread that drives one event loop, and what belongs to it. */
+#ifndef WEFT_RUNTIME_WORKER_H
+#define WEFT_RUNTIME_WORKER_H
+
+#include <weft/loop.h>
+#include <weft/run.h>
+
+#include "deque.h"
+#include "driver.h"
+#include "idle.h"
+#include "inbox.h"
+#include "ring_queue.h"
+#include "task.h"
+#include "timer.h"
+
+/* Picked by Go and Tokio before us; 61 is prime, so it does not fall in step with users' patterns. */
+#define WEFT__TICKS 61
+#define WEFT__BUDGET 128
+#define WEFT__BUDGET_NS 100000
+#define WEFT__STACK_CLASSES 16
+#define WEFT__SPIN_LEAST_NS 1000
+
+struct weft__counters { /* written by the owner, read by any thread */
+    _Atomic uint64_t switches, spawns, finished, in_place, steals, steal_attempts, parks, wakes;
+};
+
+struct weft__worker {
+    /* const after init */
+    struct weft__runtime *runtime;
+    weft_loop *loop;
+    unsigned index;
+    bool strict;                     /* one FIFO, CPython's order */
+    struct weft__driver *driver;     /* opened by the worker's own thread */
+    weft__thread thread;             /* not of worker 0: that is the caller of weft_run */
+
+    /* owner worker only */
+    struct weft__fiber scheduler;    /* the loop's own context, on the thread's stack */
+    struct weft__task *current;      /* whom the worker runs; NULL in the scheduler and in callbacks */
+    bool (*commit)(struct weft__task *task, void *arg); /* what to do for a task that has switched away */
+    void *commit_arg;
+    struct weft__fifo local;         /* pinned tasks, callbacks, messages; strict order: everything */
+    struct weft__slab_cache slab;
+    struct weft__stack_cache stacks;
+    int64_t now_ns;                  /* the clock at the start of the turn */
+    int64_t worked_ns;               /* when the worker last found something to do */
+    uint32_t tick;                   /* steps taken */
+    unsigned lifo_streak;
+    size_t deque_first;              /* items of the deque that go before the ring: see ready.c */
+    int budget;                      /* units left for the current step */
+    int64_t budget_ends_ns;
+    int64_t spin_ns;                 /* how long to look for work before sleeping; adapts */
+    bool spinning;
+    bool searching;
+    struct weft__worker *lifo_victim; /* whose LIFO slot a search saw last, at which tick, and when */
+    uint32_t lifo_tick;
+    int64_t lifo_seen_ns;
+    struct weft__task *spare;        /* a record for a parallel call that is taken from a deque */
+
+    /* any thread */
+    _Alignas(WEFT__CACHE_LINE) _Atomic(struct weft__task *) lifo; /* the task woken last */
+    _Atomic uint32_t visible_tick;   /* tick, for thieves: the slot of a worker that moves on is left alone */
+    struct weft__deque deque;        /* unstarted tasks and parallel calls (lowest bit set) */
+    struct weft__ring_queue ring;    /* resumed tasks */
+    struct weft__inbox inbox;        /* becomes `local` */
+    _Alignas(WEFT__CACHE_LINE) _Atomic uint32_t sleep_state; /* protocol in idle.h */
+    struct weft__timers timers;
+    struct weft__counters counters;
+};
+
+struct weft_loop {
+    _Atomic uint32_t references;
+    _Atomic uint32_t gate;           /* protocol in loop.c */
+    struct weft__worker *worker;     /* valid inside the gate */
+    unsigned index;                  /* const: of that worker */
+    uint32_t generation;             /* const: of the process that made it, see world.h */
+};
+
+struct weft__runtime {
+    /* const after init */
+    weft_options options;
+    unsigned worker_count;
+    struct weft__worker *workers;
+    struct weft__stack_pool pools[WEFT__STACK_CLASSES]; /* 32 KiB << class */
+    unsigned default_class;
+    /* any thread */
+    struct weft__idle idle;
+    struct {
+        _Alignas(WEFT__CACHE_LINE) weft__lock lock;
+        struct weft__fifo queue;     /* lock: tasks from elsewhere, and what overflowed a ring */
+        _Atomic size_t count;        /* written under lock */
+    } injector;
+    _Atomic uint64_t foreign_spawns; /* tasks scheduled by threads that are no worker of ours */
+    _Atomic uint32_t guests;         /* foreign threads inside wake: the runtime waits for them to leave */
+    _Atomic bool stopping;           /* leftovers are being cancelled: new tasks are born cancelled */
+    _Atomic bool ended;              /* the loops return */
+    _Atomic uint32_t quiet;          /* protocol in run.c */
+};
+
+/* ready.c: the queues. All but `inject` are for the worker's own thread. */
+void weft__ready_push_woken(struct weft__worker *worker, struct weft__task *task);   /* LIFO slot */
+void weft__ready_push_resumed(struct weft__worker *worker, struct weft__task *task); /* FIFO ring */
+void weft__ready_push_yielded(struct weft__worker *worker, struct weft__task *task); /* behind all others */
+int weft__ready_push_item(struct weft__worker *worker, uintptr_t item);              /* deque; -ENOMEM */
+void weft__ready_inject(struct weft__runtime *runtime, struct weft__task *task);
+struct weft__task *weft__ready_next(struct weft__worker *worker);
+bool weft__ready_any(struct weft__worker *worker); /* something that weft__ready_next would find */
+
+/* Takes from a deque, with weft__deque_pop or weft__deque_steal, the first item that is not stale, claimed. */
+struct weft__task *weft__ready_claim(struct weft__worker *worker, struct weft__deque *deque,
+                                     uintptr_t (*take)(struct weft__deque *deque));
+
+/* steal.c: takes work from another worker. NULL if there is none. */
+struct weft__task *weft__steal(struct weft__worker *worker);
+/* Whether any other worker has something to steal: the sleeper's recheck. */
+bool weft__steal_worthwhile(struct weft__worker *worker);
+
+/* parallel.c: the task that runs the parallel call taken from a deque, made of worker->spare. */
+struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t item);
+
+/* worker.c */
+void weft__worker_loop(struct weft__worker *worker);
+bool weft__worker_spare_ready(struct weft__worker *worker);
+
+/* The slab cache of the calling thread's worker, or NULL. */
+static inline struct weft__slab_cache *weft__worker_slab(void) {
+    struct weft__worker *worker = weft__world_worker();
+    return worker ? &worker->slab : NULL;
+}
+
+/* budget.c: charges the running task one unit for something that did not suspend; yields when it is used
+ * up. Thread: task. */
+void weft__budget_charge(void);
+void weft__budget_renew(struct weft__worker *worker);
+
+/* loop.c: the gate of a loop. enter returns 0, -ESHUTDOWN once it is closed, -EPERM in a forked child;
+ * close waits until everybody has left. */
+int weft__gate_enter(weft_loop *loop);
+void weft__gate_leave(weft_loop *loop);
+void weft__gate_close(weft_loop *loop);
+
+/* Discards a callback that will not run. Thread: the worker's, or nobody's after the end. */
+void weft__callback_drop(struct weft__worker *worker, struct weft__runnable *runnable);
+
+/* Posts a runnable to the worker's inbox and wakes it. Thread: any, inside the gate or of the runtime. */
+void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable);
+
+/* overflow.c: reports stack overflows of tasks that the calling thread runs. */
+void weft__overflow_watch(void);
+void weft__overflow_unwatch(void);
+
+/* run.c: counts the end of a task; the last one ends a runtime that is stopping. */
+void weft__runtime_task_finished(struct weft__worker *worker);
+
+
+#endif

@@ -1,0 +1,75 @@
+/* The world that the scheduler lives in: threads, the current worker, blocking, locks, the clock, chance.
+ *
+ * This is one of the two seams (the other is driver.h). world_posix.c is the real one; a simulation links
+ * another that runs every thread as a fiber of one OS thread and switches only inside these calls. So no
+ * other file in runtime/ may touch pthreads, futexes, clocks or thread-locals. */
+#ifndef WEFT_RUNTIME_WORLD_H
+#define WEFT_RUNTIME_WORLD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "atomics.h"
+
+struct weft__worker;
+
+/* The worker that the calling thread drives, or NULL. Never inlined: a compiler that caches a
+ * thread-local's address across a switch would read another thread's. */
+struct weft__worker *weft__world_worker(void);
+void weft__world_set_worker(struct weft__worker *worker);
+
+/* Threads. `start` returns 0 or -errno; the thread begins with SIGPIPE blocked. */
+typedef struct weft__thread {
+    pthread_t handle;
+    void (*run)(void *arg);
+    void *arg;
+} weft__thread;
+int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void *arg);
+void weft__world_thread_join(weft__thread *thread);
+
+/* A number that changes in the child of every fork; and what to call around forks (once per process). In
+ * the child no thread is a worker, whatever it was in the parent. */
+uint32_t weft__world_generation(void);
+void weft__world_on_fork(void (*prepare)(void), void (*done)(void));
+
+/* CPUs that this process may use. */
+unsigned weft__world_cpus(void);
+
+/* Blocks while *word == expected, until woken or `deadline_ns` (INT64_MAX: no limit). May return early. */
+void weft__world_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
+void weft__world_wake_all(_Atomic uint32_t *word);
+
+/* A lock for short critical sections: spins a little, then sleeps. Zero-initialised; not recursive. */
+typedef struct weft__lock {
+    _Atomic uint32_t word;
+} weft__lock;
+void weft__lock_slow(weft__lock *lock);
+void weft__unlock_slow(weft__lock *lock);
+
+static inline bool weft__try_lock(weft__lock *lock) {
+    uint32_t free = 0; /* pairs with the exchange in weft__lock_release */
+    return cas_acq_rel(&lock->word, &free, 1);
+}
+static inline void weft__lock_acquire(weft__lock *lock) {
+    if (!weft__try_lock(lock)) weft__lock_slow(lock);
+}
+static inline void weft__lock_release(weft__lock *lock) {
+    /* pairs with weft__try_lock and weft__lock_slow; 2 means that somebody sleeps */
+    if (exchange_acq_rel(&lock->word, 0) == 2) weft__unlock_slow(lock);
+}
+
+/* CLOCK_MONOTONIC in nanoseconds, and the CPU time of the calling thread. */
+int64_t weft__world_now(void);
+
+/* A pseudo-random number, from a generator of the calling thread. */
+uint32_t weft__world_random(void);
+
+/* One round of a spin loop; the caller counts its rounds. After some, it gives the CPU away. */
+void weft__world_relax(unsigned round);
+
+/* The calling thread's errno, as an address and as a value to carry over a switch. */
+int *weft__world_errno(void);
+
+#endif

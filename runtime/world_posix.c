@@ -1,0 +1,140 @@
+/* The real world: pthreads, futexes, CLOCK_MONOTONIC. */
+#define _GNU_SOURCE
+#include "world.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "assert.h"
+
+static _Thread_local struct weft__worker *current_worker;
+static _Thread_local uint32_t random_state;
+
+__attribute__((noinline)) struct weft__worker *weft__world_worker(void) {
+    __asm__ volatile(""); /* keeps the call from being hoisted as pure */
+    return current_worker;
+}
+
+__attribute__((noinline)) void weft__world_set_worker(struct weft__worker *worker) {
+    __asm__ volatile("");
+    current_worker = worker;
+}
+
+__attribute__((noinline)) int *weft__world_errno(void) {
+    __asm__ volatile("");
+    return &errno;
+}
+
+static uint32_t generation; /* written in a child before it has a second thread */
+static void (*fork_prepare)(void), (*fork_done)(void);
+
+uint32_t weft__world_generation(void) { return generation; }
+
+static void before_fork(void) { fork_prepare(); }
+static void in_parent(void) { fork_done(); }
+static void in_child(void) {
+    generation++;
+    weft__world_set_worker(NULL);
+    fork_done();
+}
+
+void weft__world_on_fork(void (*prepare)(void), void (*done)(void)) {
+    static _Atomic bool registered;
+    bool not_yet = false;
+    if (!cas_acq_rel(&registered, &not_yet, true)) return;
+    fork_prepare = prepare;
+    fork_done = done;
+    pthread_atfork(before_fork, in_parent, in_child);
+}
+
+static void *thread_main(void *arg) {
+    weft__thread *thread = arg;
+    thread->run(thread->arg);
+    return NULL;
+}
+
+int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void *arg) {
+    thread->run = run;
+    thread->arg = arg;
+    sigset_t pipe_only, before;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    int error = pthread_create(&thread->handle, NULL, thread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+void weft__world_thread_join(weft__thread *thread) {
+    int error = pthread_join(thread->handle, NULL);
+    weft__assert(error == 0);
+}
+
+unsigned weft__world_cpus(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return (unsigned)CPU_COUNT(&set);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
+void weft__world_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
+    struct timespec until = {deadline_ns / 1000000000, deadline_ns % 1000000000};
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, deadline_ns == INT64_MAX ? NULL : &until,
+            NULL, FUTEX_BITSET_MATCH_ANY);
+    errno = saved;
+}
+
+void weft__world_wake_all(_Atomic uint32_t *word) {
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    errno = saved;
+}
+
+void weft__lock_slow(weft__lock *lock) {
+    for (unsigned round = 0; round < 40; round++) {
+        if (load_relaxed(&lock->word) == 0 && weft__try_lock(lock)) return;
+        weft__world_relax(round);
+    }
+    /* pairs with weft__lock_release: from here on the word is 2 until everybody has gone */
+    while (exchange_acq_rel(&lock->word, 2) != 0) weft__world_wait(&lock->word, 2, INT64_MAX);
+}
+
+void weft__unlock_slow(weft__lock *lock) {
+    weft__world_wake_all(&lock->word);
+}
+
+int64_t weft__world_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Marsaglia, "Xorshift RNGs" (2003). */
+__attribute__((noinline)) uint32_t weft__world_random(void) {
+    __asm__ volatile("");
+    uint32_t x = random_state;
+    if (x == 0) x = (uint32_t)((uintptr_t)&random_state >> 4) | 1;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return random_state = x;
+}
+
+void weft__world_relax(unsigned round) {
+    if (round % 32 == 31) {
+        sched_yield();
+        return;
+    }
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}

@@ -1,0 +1,60 @@
+/* After fork the child has no loop and no workers, and may run its own. */
+#include "support.h"
+
+#include <sys/wait.h>
+
+weft_async(answer) {
+    weft_sleep(WEFT_MS(1));
+    return 42;
+}
+
+static void nothing(void *arg) { (void)arg; }
+
+/* In the child of a task: the parent's loop is out of reach, a loop of its own works. */
+static int look_around(weft_loop *parents) {
+    if (weft_get_running_loop() || weft_current_task()) return 1;
+    if (weft_loop_call_soon_threadsafe(parents, nothing, NULL) != -EPERM) return 2;
+    weft_future *task = weft_run_coroutine_threadsafe(answer(), parents);
+    if (weft_result(task) != -EPERM) return 3;
+    task = weft_spawn((weft_fn *)(uintptr_t)nothing, NULL);
+    if (weft_result(task) != -EPERM) return 4;
+    return weft_run(answer()) == 42 ? 0 : 5;
+}
+
+static int run_child(weft_loop *parents) {
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) _exit(look_around(parents));
+    must(child > 0 && waitpid(child, &status, 0) == child);
+    return status;
+}
+
+weft_async(fork_here) {
+    must_equal(run_child(weft_get_running_loop()), 0);
+    must_equal(weft_await(answer()), 42); /* and the parent goes on as if nothing had happened */
+    return 0;
+}
+
+static void test_fork_in_a_task(void **state) {
+    (void)state;
+    assert_int_equal(weft_run_with((weft_options){.workers = 2}, fork_here()), 0);
+    assert_int_equal(weft_run_with((weft_options){.fifo = true}, fork_here()), 0);
+}
+
+static void test_fork_between_runs(void **state) {
+    (void)state;
+    assert_int_equal(weft_run(answer()), 42);
+    pid_t child = fork();
+    if (child == 0) _exit(weft_run(answer()) != 42);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+int main(void) {
+#ifdef WEFT__TSAN
+    return SKIPPED; /* TSan does not support threads in the child of a process with threads */
+#endif
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fork_in_a_task), cmocka_unit_test(test_fork_between_runs)};
+    return run_group(tests);
+}

@@ -1,0 +1,16 @@
+weft_test(io)
+weft_test(io_errors)
+weft_test(io_cancel)
+weft_test(io_timeout_storm)
+weft_test(io_close)
+weft_test(ring_limits WRAP io_uring_enter2 io_uring_queue_init_params TIMEOUT 300)
+weft_test(serve)
+
+find_package(Python3 COMPONENTS Interpreter)
+if(Python3_FOUND)
+    foreach(driver uring epoll)
+        add_test(NAME http_${driver} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/http.py
+            $<TARGET_FILE:http_hello> --driver ${driver})
+        set_tests_properties(http_${driver} PROPERTIES RUN_SERIAL ON TIMEOUT 120)
+    endforeach()
+endif()

@@ -1,0 +1,165 @@
+/* weft_run: rules RN1, RN2, RN6, MT19; every option; what a run leaves behind; the signal mask. */
+#include "api_support.h"
+
+#include <sched.h>
+
+#include <signal.h>
+
+static intptr_t same(void *arg) { return (intptr_t)arg; }
+
+static intptr_t busy(void *arg) {
+    weft_task *tasks[32];
+    for (int i = 0; i < 32; i++) tasks[i] = weft_spawn(same, arg);
+    must_equal(weft_sleep(WEFT_US(100)), 0);
+    for (int i = 0; i < 32; i++) must_equal(weft_join(tasks[i]), (intptr_t)arg);
+    return (intptr_t)arg;
+}
+
+static const char *driver_seen;
+static intptr_t looks(void *arg) {
+    weft_stats stats;
+    must_equal(weft_stats_get(&stats), 0);
+    driver_seen = stats.driver;
+    must_equal(busy(arg), (intptr_t)arg);
+    return stats.workers;
+}
+
+static void test_options(void **state) {
+    (void)state;
+    for (unsigned workers = 1; workers <= 8; workers++)
+        for (int64_t spin = -1; spin <= WEFT_US(50); spin += WEFT_US(25) + 1)
+            assert_int_equal(weft_run_fn_with((weft_options){.workers = workers, .spin_ns = spin}, looks, (void *)5), workers);
+    assert_int_equal(weft_run_fn_with((weft_options){.fifo = true}, looks, NULL), 1);
+    assert_int_equal(weft_run_fn_with((weft_options){.fifo = true, .workers = 1}, looks, NULL), 1);
+    for (size_t bytes = 1; bytes <= 64 << 20; bytes *= 8)
+        assert_int_equal(weft_run_fn_with((weft_options){.workers = 1, .stack_bytes = bytes < 32 << 10 ? 64 << 10 : bytes}, looks, NULL), 1);
+    assert_int_equal(weft_run_fn_with((weft_options){.debug = true, .workers = 2}, looks, NULL), 2);
+}
+
+static void test_driver(void **state) {
+    (void)state;
+    const char *former = getenv("WEFT_DRIVER");
+    char *kept = former ? strdup(former) : NULL;
+    intptr_t uring = weft_run_fn_with((weft_options){.workers = 1, .driver = "uring"}, looks, NULL);
+    if (uring == 1) assert_string_equal(driver_seen, "uring");
+    assert_int_equal(weft_run_fn_with((weft_options){.workers = 1, .driver = "epoll"}, looks, NULL), 1);
+    assert_string_equal(driver_seen, "epoll");
+    setenv("WEFT_DRIVER", "epoll", 1);
+    assert_int_equal(weft_run_fn_with((weft_options){.workers = 1}, looks, NULL), 1);
+    assert_string_equal(driver_seen, "epoll");
+    if (uring == 1) { /* the option wins */
+        assert_int_equal(weft_run_fn_with((weft_options){.workers = 1, .driver = "uring"}, looks, NULL), 1);
+        assert_string_equal(driver_seen, "uring");
+    }
+    setenv("WEFT_DRIVER", "teleport", 1);
+    assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, looks, NULL), -EINVAL);
+    unsetenv("WEFT_DRIVER");
+    if (kept) setenv("WEFT_DRIVER", kept, 1);
+    free(kept);
+}
+
+/* RN1: run after run, and nothing stays: no descriptor, no thread, no mapping that grows. */
+static long count_of(const char *directory) {
+    long count = 0;
+    DIR *opened = opendir(directory);
+    while (opened && readdir(opened)) count++;
+    if (opened) closedir(opened);
+    return count;
+}
+
+static long pages(void) {
+    long virtual_pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%ld", &virtual_pages) != 1) virtual_pages = 0;
+    if (file) fclose(file);
+    return virtual_pages;
+}
+
+static void test_run_after_run(void **state) {
+    (void)state;
+    long tasks = count_of("/proc/self/task"), first_pages = 0;
+    int descriptors = open_descriptors();
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(run_on((unsigned)i % 5, busy, (void *)(intptr_t)i), i);
+        if (i == 50) first_pages = pages();
+    }
+    assert_int_equal(open_descriptors(), descriptors);
+    for (int i = 0; i < 100000 && count_of("/proc/self/task") > tasks; i++) sched_yield(); /* joined, still leaving */
+    assert_int_equal(count_of("/proc/self/task"), tasks);
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+    (void)first_pages; /* a sanitizer maps as it likes */
+#else
+    assert_true(pages() - first_pages < 64 << 8); /* 64 MiB: a stack pool's mapping that was forgotten */
+#endif
+}
+
+/* RN2, MT19: independent runs in several threads, truly at the same time. */
+static intptr_t sleeps(void *arg) {
+    must_equal(weft_sleep(WEFT_MS(200)), 0);
+    return (intptr_t)arg;
+}
+
+static void *runs(void *arg) {
+    for (int i = 0; i < 20; i++) must_equal(run_on((unsigned)i % 3, busy, arg), (intptr_t)arg);
+    must_equal(run_on(1, sleeps, arg), (intptr_t)arg);
+    return NULL;
+}
+
+static void *sleeps_once(void *arg) { return (void *)run_on(1, sleeps, arg); }
+
+static void test_several_threads(void **state) {
+    (void)state;
+    pthread_t threads[4];
+    for (intptr_t i = 0; i < 4; i++) threads[i] = thread_start(runs, (void *)(i + 1));
+    for (int i = 0; i < 4; i++) thread_join(threads[i]);
+    int64_t begin = weft_time();
+    for (intptr_t i = 0; i < 4; i++) threads[i] = thread_start(sleeps_once, (void *)(i + 1));
+    for (intptr_t i = 0; i < 4; i++) assert_int_equal((intptr_t)thread_join(threads[i]), i + 1);
+    assert_true(weft_time() - begin < WEFT_MS(700));
+}
+
+/* The signal mask is what it was; a SIGPIPE of ours does not hit the caller, one of his stays pending. */
+static intptr_t breaks_pipe(void *arg) {
+    int ends[2];
+    (void)arg;
+    must_equal(pipe(ends), 0);
+    close(ends[0]);
+    must_equal(write(ends[1], "x", 1), -1);
+    must_equal(errno, EPIPE);
+    close(ends[1]);
+    return 1;
+}
+
+static void test_signals(void **state) {
+    (void)state;
+    sigset_t before, after, pipe_only, pending;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    for (int blocked = 0; blocked <= 1; blocked++) {
+        pthread_sigmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &pipe_only, NULL);
+        pthread_sigmask(SIG_BLOCK, NULL, &before);
+        for (unsigned workers = 0; workers <= 2; workers++) {
+            assert_int_equal(run_on(workers, breaks_pipe, NULL), 1);
+            pthread_sigmask(SIG_BLOCK, NULL, &after);
+            for (int signal = 1; signal < 32; signal++)
+                assert_int_equal(sigismember(&before, signal), sigismember(&after, signal));
+            sigpending(&pending);
+            assert_false(sigismember(&pending, SIGPIPE));
+        }
+    }
+    pthread_kill(pthread_self(), SIGPIPE); /* blocked, and the caller's own */
+    assert_int_equal(run_on(1, breaks_pipe, NULL), 1);
+    sigpending(&pending);
+    assert_true(sigismember(&pending, SIGPIPE));
+    int taken;
+    sigwait(&pipe_only, &taken);
+    pthread_sigmask(SIG_UNBLOCK, &pipe_only, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_options),         cmocka_unit_test(test_driver),  cmocka_unit_test(test_run_after_run),
+        cmocka_unit_test(test_several_threads), cmocka_unit_test(test_signals),
+    };
+    return run_group(tests);
+}

@@ -1,0 +1,11 @@
+# The runtime's structures, each alone.
+weft_test(deque)
+weft_test(ring_queue)
+weft_test(ring_queue_small SOURCES ring_queue.c ../runtime/ring_queue.c DEFINITIONS WEFT__RING_QUEUE_CAPACITY=4)
+weft_test(inbox)
+weft_test(timer_wheel)
+weft_test(timer)
+weft_test(slab WRAP mmap)
+weft_test(fiber)
+weft_test(stack WRAP mmap madvise mprotect)
+weft_test(park TIMEOUT 300)

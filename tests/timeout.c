@@ -1,0 +1,262 @@
+/* Sleeping, rules T10 to T16, and timeout scopes, TO1 to TO6. */
+#include "api_support.h"
+
+static void on_each_loop(weft_fn *fn) {
+    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1) assert_int_equal(run_on(workers, fn, NULL), 0);
+}
+
+static intptr_t sleeps(void *ns) { return weft_sleep((intptr_t)ns); }
+
+/* T11, T15, T16 */
+static intptr_t sleeping(void *arg) {
+    int64_t begin = weft_time(), durations[] = {1, 1000, WEFT_US(50), WEFT_MS(1), WEFT_MS(30)};
+    (void)arg;
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        int64_t before = weft_time();
+        must_equal(weft_sleep(durations[i]), 0);
+        must(weft_time() - before >= durations[i]);
+        before = weft_time();
+        must_equal(weft_sleep_until(before + durations[i]), 0);
+        must(weft_time() >= before + durations[i]);
+    }
+    must_equal(weft_sleep_until(INT64_MIN), 0);
+    must_equal(weft_sleep(INT64_MIN), 0);
+    begin = weft_time();
+    weft_task *tasks[3];
+    for (int i = 0; i < 3; i++) tasks[i] = weft_spawn(sleeps, (void *)WEFT_MS(100));
+    for (int i = 0; i < 3; i++) must_equal(weft_join(tasks[i]), 0);
+    must(weft_time() - begin >= WEFT_MS(100) && weft_time() - begin < WEFT_MS(290)); /* not one after the other */
+    begin = weft_time();
+    for (int i = 0; i < 3; i++) must_equal(weft_await(weft_coroutine(sleeps, (void *)WEFT_MS(10))), 0);
+    must(weft_time() - begin >= WEFT_MS(30));
+    return 0;
+}
+
+static void test_sleep(void **state) {
+    (void)state;
+    on_each_loop(sleeping);
+    assert_int_equal(sleeps((void *)WEFT_MS(1)), 0); /* a plain thread */
+}
+
+/* T12, T14: zero arms no timer; a cancelled sleep leaves none. */
+static intptr_t no_timers(void *arg) {
+    weft_stats before, after;
+    (void)arg;
+    must_equal(weft_stats_get(&before), 0);
+    for (int i = 0; i < 100; i++) must_equal(weft_sleep(-i), 0);
+    for (int i = 0; i < 100; i++) {
+        weft_task *task = weft_spawn(sleeps, (void *)WEFT_MS(5));
+        must_equal(weft_sleep(0), 0);
+        must(weft_cancel(task));
+        must_equal(weft_join(task), -ECANCELED);
+    }
+    must_equal(weft_stats_get(&after), 0);
+    must_equal(after.timers, before.timers);
+    return 0;
+}
+
+static void test_no_timers(void **state) {
+    (void)state;
+    assert_int_equal(run_on(0, no_timers, NULL), 0);
+}
+
+/* TO1, TO2, TO5, TO6 */
+static intptr_t scopes(void *arg) {
+    weft_task *self = weft_current_task();
+    weft_timeout scope;
+    int64_t begin = weft_time();
+    (void)arg;
+    must_equal(weft_timeout_enter(&scope, WEFT_MS(5)), 0);
+    must(!weft_timeout_expired(&scope));
+    must_equal(weft_timeout_exit(&scope, weft_sleep(WEFT_SEC(100))), -ETIMEDOUT); /* TO1 */
+    must(weft_time() - begin >= WEFT_MS(5));
+    must(weft_timeout_expired(&scope));
+    must_equal(weft_cancelling(self), 0);
+    must_equal(weft_sleep(0), 0);
+
+    must_equal(weft_timeout_enter(&scope, WEFT_FOREVER), 0); /* TO2 */
+    must_equal(weft_timeout_exit(&scope, weft_sleep(WEFT_MS(1))), 0);
+    must(!weft_timeout_expired(&scope));
+    for (int64_t past = -1; past <= 0; past++) {
+        must_equal(weft_timeout_enter(&scope, past), 0);
+        must_equal(weft_timeout_exit(&scope, 9), 9); /* never suspended: no error, and nothing stays behind */
+        must_equal(weft_cancelling(self), 0);
+        must_equal(weft_sleep(0), 0);
+        must_equal(weft_timeout_enter_at(&scope, past), 0);
+        must_equal(weft_timeout_exit(&scope, weft_sleep(0)), -ETIMEDOUT);
+        must_equal(weft_sleep(WEFT_US(1)), 0);
+    }
+    must_equal(weft_timeout_enter(&scope, 0), 0); /* another error is not changed */
+    must_equal(weft_sleep(0), -ECANCELED);
+    must_equal(weft_timeout_exit(&scope, -EIO), -EIO);
+    must_equal(weft_cancelling(self), 0);
+
+    must_equal(weft_timeout_enter(&scope, WEFT_SEC(100)), 0); /* TO5 */
+    weft_cancel(self);
+    must_equal(weft_timeout_exit(&scope, weft_sleep(WEFT_SEC(100))), -ECANCELED);
+    must_equal(weft_uncancel(self), 0);
+
+    must_equal(weft_timeout_enter(&scope, WEFT_MS(1)), 0); /* TO6 */
+    must_equal(weft_timeout_reschedule(&scope, WEFT_FOREVER), 0);
+    must_equal(weft_sleep(WEFT_MS(3)), 0);
+    must_equal(weft_timeout_reschedule(&scope, weft_time() + WEFT_MS(1)), 0);
+    must_equal(weft_sleep(WEFT_SEC(100)), -ECANCELED);
+    must_equal(weft_timeout_reschedule(&scope, WEFT_FOREVER), -EALREADY);
+    must_equal(weft_timeout_exit(&scope, -ECANCELED), -ETIMEDOUT);
+    must_equal(weft_timeout_enter(&scope, WEFT_SEC(100)), 0);
+    must_equal(weft_timeout_reschedule(&scope, 0), 0); /* past: at once */
+    must_equal(weft_timeout_exit(&scope, weft_sleep(WEFT_SEC(100))), -ETIMEDOUT);
+    must_equal(weft_cancelling(self), 0);
+    return 0;
+}
+
+static void test_scopes(void **state) {
+    (void)state;
+    on_each_loop(scopes);
+}
+
+/* TO3 */
+static intptr_t nested(void *arg) {
+    weft_timeout outer, inner;
+    (void)arg;
+    for (int first = 0; first < 3; first++) {
+        must_equal(weft_timeout_enter(&outer, first == 1 ? WEFT_MS(1) : first == 2 ? 0 : WEFT_SEC(100)), 0);
+        must_equal(weft_timeout_enter(&inner, first == 0 ? WEFT_MS(1) : first == 2 ? 0 : WEFT_SEC(100)), 0);
+        intptr_t r = weft_timeout_exit(&inner, weft_sleep(WEFT_SEC(100)));
+        must_equal(r, first == 0 ? -ETIMEDOUT : -ECANCELED);
+        must_equal(weft_timeout_exit(&outer, r), -ETIMEDOUT);
+        must_equal(weft_cancelling(weft_current_task()), 0);
+        must_equal(weft_sleep(0), 0);
+    }
+    return 0;
+}
+
+static void test_nested(void **state) {
+    (void)state;
+    on_each_loop(nested);
+}
+
+/* A body that takes its cancellation back itself: the count still never goes below zero. */
+static intptr_t uncancels_itself(void *arg) {
+    weft_task *self = weft_current_task();
+    weft_timeout scope;
+    (void)arg;
+    must_equal(weft_timeout_enter(&scope, 0), 0);
+    must_equal(weft_sleep(0), -ECANCELED);
+    must_equal(weft_uncancel(self), 0);
+    must_equal(weft_timeout_exit(&scope, -ECANCELED), -ETIMEDOUT); /* as asyncio: uncancel() stops at zero */
+    must_equal(weft_cancelling(self), 0);
+    return 0;
+}
+
+static void test_uncancels_itself(void **state) {
+    (void)state;
+    on_each_loop(uncancels_itself);
+}
+
+/* WF4: a scope around a task with clean-up ends when that has ended. */
+static intptr_t with_cleanup(void *arg) {
+    (void)arg;
+    intptr_t r = weft_sleep(WEFT_SEC(100));
+    must_equal(weft_sleep(WEFT_MS(20)), 0);
+    return r;
+}
+
+static intptr_t waits_for_cleanup(void *arg) {
+    weft_timeout scope;
+    int64_t begin = weft_time();
+    must_equal(weft_timeout_enter(&scope, WEFT_MS(5)), 0);
+    weft_task *task = weft_spawn(with_cleanup, arg);
+    must_equal(weft_timeout_exit(&scope, weft_await(task)), -ETIMEDOUT);
+    must(weft_time() - begin >= WEFT_MS(25));
+    must(weft_cancelled(task));
+    weft_release(task);
+    return 0;
+}
+
+static void test_waits_for_cleanup(void **state) {
+    (void)state;
+    on_each_loop(waits_for_cleanup);
+}
+
+/* The deadline against a value, and against a cancel from outside: never both lost, never doubled. */
+static weft_task *limited;
+static _Atomic long offered, taken, accepted;
+static long rounds;
+
+static void *cancels_outside(void *arg) {
+    (void)arg;
+    for (long i = 1; i <= rounds; i++) {
+        spin_until(&offered, i);
+        int64_t until = weft_time() + i * 37 % 20000;
+        while (weft_time() < until) {}
+        atomic_store(&accepted, weft_cancel(limited));
+        atomic_store(&taken, i);
+    }
+    return NULL;
+}
+
+static intptr_t against_cancel(void *arg) {
+    (void)arg;
+    weft_task *self = limited = weft_current_task();
+    atomic_store(&offered, 0);
+    atomic_store(&taken, 0);
+    pthread_t thread = thread_start(cancels_outside, NULL);
+    for (long i = 1; i <= rounds; i++) {
+        weft_timeout scope;
+        atomic_store(&offered, i);
+        must_equal(weft_timeout_enter(&scope, 1000 + i * 53 % 20000), 0);
+        intptr_t r = weft_timeout_exit(&scope, weft_sleep(WEFT_SEC(100)));
+        bool timed_out = r == -ETIMEDOUT;
+        must(timed_out || r == -ECANCELED);
+        must(!timed_out || weft_timeout_expired(&scope));
+        for (unsigned round = 1; atomic_load(&taken) < i; round++)
+            if (round % 64 == 0) sched_yield();
+        must(atomic_load(&accepted));
+        must_equal(weft_cancelling(self), 1); /* the outside one alone */
+        int next = weft_sleep(0);
+        if (timed_out) must_equal(next, -ECANCELED); /* it came after the scope: still to be seen */
+        else must_equal(next, 0);
+        must_equal(weft_uncancel(self), 0);
+        must_equal(weft_sleep(0), 0);
+    }
+    thread_join(thread);
+    return 0;
+}
+
+static void test_against_cancel(void **state) {
+    (void)state;
+    rounds = ROUNDS(20000);
+    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, against_cancel, NULL), 0);
+}
+
+static intptr_t against_value(void *arg) {
+    weft_task *self = weft_current_task();
+    (void)arg;
+    for (long i = 1; i <= rounds; i++) {
+        weft_timeout scope;
+        must_equal(weft_timeout_enter(&scope, 1000 + i * 53 % 20000), 0);
+        intptr_t body = weft_sleep(1000 + i * 37 % 20000), r = weft_timeout_exit(&scope, body);
+        must(body == 0 || body == -ECANCELED);
+        must_equal(r, body == 0 ? 0 : -ETIMEDOUT);
+        must_equal(weft_cancelling(self), 0);
+        must_equal(weft_sleep(0), 0); /* withdrawn: nothing left behind */
+    }
+    return 0;
+}
+
+static void test_against_value(void **state) {
+    (void)state;
+    rounds = ROUNDS(20000);
+    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, against_value, NULL), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sleep),          cmocka_unit_test(test_no_timers),
+        cmocka_unit_test(test_scopes),         cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_uncancels_itself), cmocka_unit_test(test_waits_for_cleanup),
+        cmocka_unit_test(test_against_cancel), cmocka_unit_test(test_against_value),
+    };
+    return run_group(tests);
+}

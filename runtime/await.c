@@ -53,16 +53,26 @@ static void serve_task(struct weft__waiter *waiter) {
     weft__task_wake(weft__container_of(waiter, struct task_waiter, waiter)->task);
 }
 
+/* The lock over the waiters orders `unwanted` and the list: either we find the waiter, or it is not added. */
+static void abandon(struct weft__wait *wait) {
+    struct task_waiter *self = weft__container_of(wait, struct task_waiter, wait);
+    store_relaxed(&self->waiter.unwanted, true);
+    if (weft__future_remove_waiter(wait->future, &self->waiter)) weft__task_wake(self->task);
+}
+
 static bool commit_await(struct weft__task *task, void *arg) {
     struct task_waiter *self = arg;
     weft__wait_publish(task, &self->wait);
     return weft__future_add_waiter(self->wait.future, &self->waiter);
 }
 
-static void wait_on_task(struct weft__task *task, weft_future *future) {
-    struct task_waiter self = {{.future = future}, {.serve = serve_task}, task};
+static intptr_t wait_on_task(struct weft__task *task, weft_future *future) {
+    struct task_waiter self = {{.future = future, .cancel = abandon}, {.serve = serve_task}, task};
     weft__task_suspend(commit_await, &self);
     weft__wait_retract(task);
+    if (weft__is_done(future)) return future->result;
+    weft__cancel_consume(task); /* abandoned */
+    return -ECANCELED;
 }
 
 static bool may_run_in_place(struct weft__worker *worker, struct weft__task *self, struct weft__task *child) {
@@ -120,9 +130,9 @@ intptr_t weft_await(weft_future *future) {
     if (!worker) return wait_on_thread(future, INT64_MAX);
     struct weft__task *self = worker->current;
     if (!self || child == self) return -EDEADLK;
-    if (child && may_run_in_place(worker, self, child) && claim_in_place(worker, child))
-        run_in_place(worker, self, child);
-    else wait_on_task(self, future);
+    if (!child || !may_run_in_place(worker, self, child) || !claim_in_place(worker, child))
+        return wait_on_task(self, future);
+    run_in_place(worker, self, child);
     return future->result;
 }
 

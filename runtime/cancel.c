@@ -65,8 +65,9 @@ static struct weft__task *pass_on(struct weft__task *task, weft_future *awaited)
 }
 
 /* Delivers a request of `task`, if it has one and waits. Returns the task that it was passed on to, with a
- * reference; NULL if the journey ends here. The caller holds a reference on the task, or is its worker. */
-static struct weft__task *deliver(struct weft__task *task) {
+ * reference; NULL if the journey ends here. `in_circle`: it shall end where a wait can be given up. The caller
+ * holds a reference on the task, or is its worker. */
+static struct weft__task *deliver(struct weft__task *task, bool in_circle) {
     uintptr_t word = load_seq_cst(&task->wait); /* C2 */
     for (unsigned round = 0;; round++) {
         if (!word) return NULL;
@@ -80,21 +81,23 @@ static struct weft__task *deliver(struct weft__task *task) {
     struct weft__wait *wait = (struct weft__wait *)word;
     struct weft__task *next = NULL;
     if (weft__cancel_pending(task)) {
-        if (wait->future) next = pass_on(task, wait->future);
+        if (wait->future && !(in_circle && wait->cancel)) next = pass_on(task, wait->future);
         else if (wait->cancel) wait->cancel(wait);
     }
     store_release(&task->wait, word); /* pairs with weft__wait_retract */
     return next;
 }
 
-/* Delivers, and goes on along the chain of awaits until the request has arrived, or comes back to a task
- * that it met (Brent's cycle detection). */
+/* Delivers, and goes on along the chain of awaits until the request has arrived. If it comes back to a task
+ * that it met (Brent's cycle detection), these tasks wait for each other: then the next one that waits, and does
+ * not run another one in place, gives up its wait. */
 static void walk(struct weft__task *task) {
     struct weft__task *met = task;
     weft_ref(&task->future);
     weft_ref(&met->future); /* or its record might be used again, and be taken for it */
+    bool in_circle = false;
     for (unsigned steps = 0, limit = 2;; steps++) {
-        struct weft__task *next = deliver(task);
+        struct weft__task *next = deliver(task, in_circle);
         if (steps == limit) {
             weft_release(&met->future);
             weft_ref(&task->future);
@@ -103,9 +106,9 @@ static void walk(struct weft__task *task) {
         }
         weft_release(&task->future);
         task = next;
-        if (!task || task == met) break;
+        if (!task) break;
+        in_circle |= task == met;
     }
-    if (task) weft_release(&task->future);
     weft_release(&met->future);
 }
 

@@ -71,20 +71,23 @@ static void unlock(weft_future *future) {
 
 bool weft__future_add_waiter(weft_future *future, struct weft__waiter *waiter) {
     if (weft__phase(lock_unless_done(future)) == WEFT__DONE) return false;
-    waiter->next = future->waiters;
-    future->waiters = waiter;
+    bool wanted = !load_relaxed(&waiter->unwanted);
+    if (wanted) {
+        waiter->next = future->waiters;
+        future->waiters = waiter;
+    }
     unlock(future);
-    return true;
+    return wanted;
 }
 
 bool weft__future_remove_waiter(weft_future *future, struct weft__waiter *waiter) {
     if (weft__phase(lock_unless_done(future)) == WEFT__DONE) return false;
     struct weft__waiter **link = &future->waiters;
     while (*link && *link != waiter) link = &(*link)->next;
-    weft__assert(*link == waiter);
-    *link = waiter->next;
+    bool found = *link;
+    if (found) *link = waiter->next;
     unlock(future);
-    return true;
+    return found;
 }
 
 /* Serves a detached list in the order in which its members began to wait. */

@@ -49,6 +49,7 @@ enum weft__phase {
 struct weft__waiter {
     struct weft__waiter *next;
     void (*serve)(struct weft__waiter *waiter); /* Thread: the completer's; must not block */
+    _Atomic bool unwanted;                      /* taken back before it was added */
 };
 
 enum weft__kind { WEFT__KIND_FUTURE, WEFT__KIND_TASK, WEFT__KIND_IMMORTAL };
@@ -79,10 +80,11 @@ weft_future *weft__future_failed(int error);
  * that has an undelivered cancel request ends with -ECANCELED whatever `result` says (rule X12). */
 bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled, unsigned gone);
 
-/* Adds `waiter`; false if the future is done (then it is not added). */
+/* Adds `waiter`; false if the future is done or the waiter unwanted (then it is not added). */
 bool weft__future_add_waiter(weft_future *future, struct weft__waiter *waiter);
 
-/* Removes `waiter`; false if it has been taken to be served: serve() has run or is about to. */
+/* Removes `waiter`; false if it is not there, never was or has been taken to be served: then serve() has run or
+ * is about to. */
 bool weft__future_remove_waiter(weft_future *future, struct weft__waiter *waiter);
 
 /* Takes a reference unless the record is free, a coroutine or done. For walkers over the slab. */

@@ -20,7 +20,8 @@ struct weft__runnable {
 /* What a suspended task waits for, as a canceller sees it. Lives on the task's stack. */
 struct weft__wait {
     weft_future *future;                     /* the request is passed on to it; or */
-    void (*cancel)(struct weft__wait *wait); /* ends the wait early; Thread: any; must not block */
+    void (*cancel)(struct weft__wait *wait); /* ends the wait early; with a future: only if the request came
+                                                back in a circle of awaits. Thread: any; must not block */
 };
 
 struct weft__task {

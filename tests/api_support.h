@@ -64,6 +64,17 @@ __attribute__((unused)) static void *thread_join(pthread_t thread) {
     return result;
 }
 
+/* Whether the thread `tid` of this process sleeps in the kernel. */
+__attribute__((unused)) static bool thread_sleeps(pid_t tid) {
+    char path[64], state = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)tid);
+    FILE *file = fopen(path, "r");
+    must(file);
+    must_equal(fscanf(file, "%*d %*s %c", &state), 1);
+    fclose(file);
+    return state == 'S';
+}
+
 /* Spins until *word is at least `value`; gives the CPU away now and then, there may be only one. */
 __attribute__((unused)) static void spin_until(_Atomic long *word, long value) {
     for (unsigned round = 1; atomic_load(word) < value; round++)

@@ -244,32 +244,54 @@ static void test_taken_back(void **state) {
     on_each_loop(taken_back);
 }
 
-/* Two tasks that await each other: the canceller comes back. Such a pair never ends, so the process does. */
-static weft_task *pair[2];
-static intptr_t awaits_other(void *arg) { return weft_await(pair[(intptr_t)arg]); }
-static intptr_t cycle(void *arg) {
-    (void)arg;
-    for (intptr_t i = 0; i < 2; i++)
-        pair[i] = weft_create_task_with((weft_task_options){.pinned = true}, weft_coroutine(awaits_other, (void *)(1 - i)));
-    let_start();
-    must(weft_cancel(pair[0]));
-    must(weft_cancel(pair[1]));
-    _exit(7);
+/* Tasks that await each other in a circle: a cancelled one gives up its wait, and with it the others end. */
+enum { CIRCLE = 3 };
+static weft_task *circle[CIRCLE];
+static _Atomic bool closed; /* all of the circle are tasks */
+static intptr_t awaits_next(void *arg) {
+    while (!atomic_load(&closed)) weft_yield();
+    return weft_await(circle[((intptr_t)arg + 1) % CIRCLE]);
+}
+static void make_circle(bool pinned) {
+    atomic_store(&closed, false);
+    for (intptr_t i = 0; i < CIRCLE; i++) {
+        weft_future *coroutine = weft_coroutine(awaits_next, (void *)i);
+        circle[i] = weft_create_task_with((weft_task_options){.pinned = pinned}, coroutine);
+    }
+    atomic_store(&closed, true);
 }
 
-static void test_cycle(void **state) {
+static intptr_t cancel_one(void *arg) { return weft_cancel(arg); }
+
+static intptr_t circles(void *rounds) {
+    for (intptr_t round = 0; round < (intptr_t)rounds; round++) {
+        make_circle(round % 2);
+        if (round % 3) let_start();
+        weft_task *helper = round % 5 ? NULL : weft_spawn(cancel_one, circle[round % CIRCLE]);
+        must(weft_cancel(circle[0]));
+        weft_join(helper);
+        for (int i = 0; i < CIRCLE; i++) must_equal(weft_await(circle[i]), -ECANCELED);
+        for (int i = 0; i < CIRCLE; i++) weft_release(circle[i]); /* one that starts late still looks at its next */
+    }
+    return 0;
+}
+
+static intptr_t leave_circle(void *arg) {
+    make_circle(arg);
+    return 0; /* the loop cancels them, and ends */
+}
+
+static void test_left_circle(unsigned workers, bool pinned) {
+    assert_int_equal(run_on(workers, leave_circle, pinned ? circle : NULL), 0);
+    for (int i = 0; i < CIRCLE; i++) assert_int_equal(weft_join(circle[i]), -ECANCELED);
+}
+
+static void test_circle(void **state) {
     (void)state;
     for (unsigned workers = 0; workers <= 2; workers++) {
-        fflush(NULL);
-        pid_t child = fork();
-        if (child == 0) {
-            alarm(20);
-            run_on(workers, cycle, NULL);
-            _exit(1);
-        }
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+        assert_int_equal(run_on(workers, circles, (void *)(intptr_t)ROUNDS(3000)), 0);
+        test_left_circle(workers, false);
+        test_left_circle(workers, true);
     }
 }
 
@@ -351,7 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivery),    cmocka_unit_test(test_before_start), cmocka_unit_test(test_endings),
         cmocka_unit_test(test_chains),      cmocka_unit_test(test_shared_ones),  cmocka_unit_test(test_uncancel),
-        cmocka_unit_test(test_taken_back),  cmocka_unit_test(test_cycle),        cmocka_unit_test(test_races),
+        cmocka_unit_test(test_taken_back),  cmocka_unit_test(test_circle),        cmocka_unit_test(test_races),
         cmocka_unit_test(test_two_cancellers),
     };
     return run_group(tests);

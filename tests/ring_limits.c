@@ -148,9 +148,6 @@ static intptr_t some_of_everything(void *arg) {
 static void test_failing_enter(void **state) {
     static const int errors[] = {-EINTR, -EAGAIN, -EBUSY, -ENOMEM};
     (void)state;
-#ifdef WEFT__TSAN
-    skip(); /* does not end within minutes under TSan: not understood yet */
-#endif
     open_many(SUBMISSIONS);
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
         for (unsigned period = 2; period <= 5; period += 3)

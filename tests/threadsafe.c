@@ -1,4 +1,5 @@
 /* Calls from other threads: rules TH1, TH2, TH4, TH5, MT11, MT13, MT14, MT18. */
+#define _GNU_SOURCE
 #include "api_support.h"
 
 #include <semaphore.h>
@@ -56,8 +57,10 @@ static void note_arrival(void *done) {
     weft_future_set_result(done, 1);
 }
 
+static pid_t sleeper_tid;
+
 static void *send_later(void *done) {
-    usleep(30000); /* until the loop sleeps */
+    while (!thread_sleeps(sleeper_tid)) sched_yield();
     atomic_store(&sent_ns, weft_time());
     must_equal(weft_loop_call_soon_threadsafe(loop, note_arrival, done), 0);
     return NULL;
@@ -66,6 +69,7 @@ static void *send_later(void *done) {
 static intptr_t is_woken(void *arg) {
     (void)arg;
     loop = weft_get_running_loop();
+    sleeper_tid = gettid();
     atomic_store(&best_ns, INT64_MAX);
     for (int i = 0; i < 5; i++) {
         weft_future *done = weft_future_new();

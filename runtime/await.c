@@ -110,7 +110,7 @@ static intptr_t call_coroutine(struct weft__worker *worker, struct weft__task *c
     if (worker && !worker->current) result = -EDEADLK;
     else if (worker && !weft__task_claim(coroutine, WEFT__COROUTINE, 0)) result = -EINVAL;
     else if (worker) {
-        result = coroutine->fn(coroutine->arg);
+        result = coroutine->fn(weft__task_arg(coroutine));
         weft__future_complete(&coroutine->future, result, result == -ECANCELED, 1);
         return result;
     }

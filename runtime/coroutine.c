@@ -9,16 +9,16 @@ weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args
     if (!fn || (!args && args_bytes)) return weft__future_failed(-EINVAL);
     struct weft__task *task = weft__slab_take(weft__worker_slab());
     if (!task) return weft__future_failed(-ENOMEM);
-    void *arg = task->inline_arg;
-    bool owned = args_bytes > sizeof task->inline_arg;
-    if (owned && !(arg = malloc(args_bytes))) {
+    bool fits = args_bytes <= sizeof task->inline_arg;
+    void *copy = fits ? task->inline_arg : malloc(args_bytes);
+    if (!copy) {
         weft__slab_give(weft__worker_slab(), task);
         return weft__future_failed(-ENOMEM);
     }
-    if (args_bytes) memcpy(arg, args, args_bytes);
+    if (args_bytes) memcpy(copy, args, args_bytes);
     weft__task_init(task, name, fn);
-    task->arg = arg;
-    task->future.arg_owned = owned;
+    if (fits) task->future.arg_kind = WEFT__ARG_INLINE;
+    else weft__task_set_arg(task, WEFT__ARG_OWNED, copy);
     store_release(&task->future.state, WEFT__COROUTINE | WEFT__REFERENCE); /* pairs with try_ref */
     return &task->future;
 }
@@ -26,7 +26,7 @@ weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args
 weft_future *weft_coroutine(weft_fn *fn, void *arg) {
     weft_future *future = weft_coroutine_copy(NULL, fn, NULL, 0);
     struct weft__task *task = weft__task_of(future);
-    if (task) task->arg = arg;
+    if (task) weft__task_set_arg(task, WEFT__ARG_VALUE, arg);
     return future;
 }
 

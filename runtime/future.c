@@ -5,6 +5,14 @@
 #include "task.h"
 #include "worker.h"
 
+void weft__future_init(weft_future *future, enum weft__kind kind) {
+    future->result = 0;
+    future->waiters = NULL;
+    future->site = NULL;
+    future->kind = (uint8_t)kind;
+    atomic_init(&future->message, NULL);
+}
+
 /* ---- references ---- */
 
 weft_future *weft_ref(weft_future *future) {
@@ -151,9 +159,7 @@ bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled,
 weft_future *weft_future_new(void) {
     weft_future *future = weft__slab_take(weft__worker_slab());
     if (!future) return weft__future_failed(-ENOMEM);
-    future->result = 0;
-    future->waiters = NULL;
-    future->kind = WEFT__KIND_FUTURE;
+    weft__future_init(future, WEFT__KIND_FUTURE);
     store_release(&future->state, WEFT__PENDING | WEFT__REFERENCE); /* pairs with weft__future_try_ref */
     return future;
 }

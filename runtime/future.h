@@ -58,9 +58,11 @@ struct weft_future {
     _Atomic uint64_t state;
     intptr_t result;              /* written before DONE */
     struct weft__waiter *waiters; /* LOCKED; newest first */
+    _Atomic(const char *) message; /* of the last cancel request that had one; borrowed for ever */
+    const void *site;             /* const once shared: the call that made it; NULL outside debug mode */
     uint8_t kind;                 /* const after init */
     uint8_t stack_class;          /* const after init; tasks: see run.h */
-    bool arg_owned;               /* const after init; tasks: `arg` is freed with the record */
+    uint8_t arg_kind;             /* const after init; tasks: enum weft__arg */
 };
 
 static inline enum weft__phase weft__phase(uint64_t state) { return (enum weft__phase)(state & WEFT__PHASE); }
@@ -71,6 +73,9 @@ static inline bool weft__is_done(const weft_future *future) {
     /* pairs with the CAS in complete: the result is visible */
     return weft__phase(load_acquire(&((weft_future *)(uintptr_t)future)->state)) == WEFT__DONE;
 }
+
+/* Fills the head of a fresh record, but for the state word, whose store publishes it. */
+void weft__future_init(weft_future *future, enum weft__kind kind);
 
 /* A future for whoever cannot make one: completed with `error`, never freed. */
 weft_future *weft__future_failed(int error);

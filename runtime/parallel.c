@@ -39,7 +39,7 @@ struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t i
     struct weft__task *task = worker->spare;
     worker->spare = NULL;
     weft__task_init(task, "parallel", run_adopted);
-    task->arg = (void *)(item & ~(uintptr_t)1);
+    weft__task_set_arg(task, WEFT__ARG_VALUE, (void *)(item & ~(uintptr_t)1));
     task->must_start = true; /* its joiner waits for the call, not for the task */
     task->runtime = worker->runtime;
     task->future.stack_class = (uint8_t)worker->runtime->default_class;

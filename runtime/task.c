@@ -25,11 +25,8 @@
 /* ---- the record ---- */
 
 void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn) {
-    task->future.result = 0;
-    task->future.waiters = NULL;
-    task->future.kind = WEFT__KIND_TASK;
+    weft__future_init(&task->future, WEFT__KIND_TASK);
     task->future.stack_class = 0;
-    task->future.arg_owned = false;
     task->runnable.run = weft__task_step;
     task->stack = NULL;
     task->last_receive_fd = -1;
@@ -41,12 +38,13 @@ void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn) {
     task->name = name;
     task->runtime = NULL;
     task->pinned = NULL;
+    task->context = NULL;
     store_relaxed(&task->wait, 0);
 }
 
 void weft__task_fini(struct weft__task *task) {
     weft__debug_assert(load_relaxed(&task->wait) == 0 && !task->stack);
-    if (task->future.arg_owned) free(task->arg);
+    if (task->future.arg_kind == WEFT__ARG_OWNED) free(weft__task_arg(task));
 }
 
 const char *weft_task_name(const weft_task *task) {
@@ -159,7 +157,7 @@ bool weft__task_claim(struct weft__task *task, enum weft__phase from, unsigned r
 
 void weft__task_run(struct weft__task *task) {
     bool unwanted = weft__cancel_pending(task) && !task->must_start;
-    intptr_t result = unwanted ? -ECANCELED : task->fn(task->arg);
+    intptr_t result = unwanted ? -ECANCELED : task->fn(weft__task_arg(task));
     struct weft__worker *worker = weft__world_worker(); /* perhaps another one than before fn */
     weft__debug_assert(worker->current == task);
     task->stack = NULL;

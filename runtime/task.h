@@ -8,6 +8,7 @@
 #include "slab.h"
 #include "stack.h"
 
+struct weft__context;
 struct weft__runtime;
 struct weft__worker;
 
@@ -24,6 +25,12 @@ struct weft__wait {
                                                 back in a circle of awaits. Thread: any; must not block */
 };
 
+enum weft__arg {
+    WEFT__ARG_VALUE,  /* inline_arg holds the argument, a pointer of the user's */
+    WEFT__ARG_OWNED,  /* the same, but freed with the record */
+    WEFT__ARG_INLINE, /* the argument is the address of inline_arg */
+};
+
 struct weft__task {
     weft_future future;
     /* queued or running: whoever holds the task */
@@ -37,14 +44,15 @@ struct weft__task {
     bool must_start;                       /* runs even if cancelled first: its argument owns something */
     /* const after init */
     weft_fn *fn;
-    void *arg;
     const char *name;                      /* NULL: none was given */
     /* const once scheduled */
     struct weft__runtime *runtime;
     struct weft__worker *pinned;           /* NULL: any worker of the runtime */
+    /* the running task only */
+    struct weft__context *context;         /* of its context variables; NULL: empty */
     /* any thread; protocol in cancel.c */
     _Atomic uintptr_t wait;                /* struct weft__wait *, lowest bit: a canceller is at it */
-    _Alignas(16) char inline_arg[64];
+    _Alignas(16) char inline_arg[64];      /* const after init */
 };
 _Static_assert(sizeof(struct weft__task) <= WEFT__SLAB_RECORD_BYTES, "a task is one slab record");
 
@@ -52,7 +60,17 @@ static inline struct weft__task *weft__task_of(weft_future *future) {
     return future && future->kind == WEFT__KIND_TASK ? (struct weft__task *)future : NULL;
 }
 
-/* Fills every field of a fresh record but `arg` and the state word, whose store publishes it. */
+static inline void *weft__task_arg(struct weft__task *task) {
+    return task->future.arg_kind == WEFT__ARG_INLINE ? task->inline_arg : *(void **)(void *)task->inline_arg;
+}
+
+/* Makes `arg` the argument: a pointer of the user's, or one to be freed with the record. */
+static inline void weft__task_set_arg(struct weft__task *task, enum weft__arg kind, void *arg) {
+    task->future.arg_kind = (uint8_t)kind;
+    *(void **)(void *)task->inline_arg = arg;
+}
+
+/* Fills every field of a fresh record but the argument and the state word, whose store publishes it. */
 void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn);
 
 /* Makes a scheduled task of a coroutine: COROUTINE -> READY with a second reference, the runtime's. Does

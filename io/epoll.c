@@ -311,7 +311,14 @@ static enum weft__pending pending(struct weft__driver *driver, int fd) {
     return weft__fd_table_look(&epoll_of(driver)->fds, fd);
 }
 
-/* ---- open and close ---- */
+/* ---- open, bind, close ---- */
+
+/* Any thread may wait on an epoll descriptor. */
+static int bind_thread(struct weft__driver *driver) {
+    (void)driver;
+    return 0;
+}
+static void unbind_thread(struct weft__driver *driver) { (void)driver; }
 
 static void close_epoll(struct weft__driver *driver) {
     struct epoll *epoll = epoll_of(driver);
@@ -329,6 +336,8 @@ int weft__epoll_open(struct weft__driver **driver) {
         .cancel = cancel,
         .reap = reap,
         .wait = wait,
+        .bind = bind_thread,
+        .unbind = unbind_thread,
         .close = close_epoll,
         .pending = pending,
         .wake = wake,

@@ -52,7 +52,10 @@ struct uring {
     struct weft__list backlog;    /* operations that found no room */
     struct weft__list cancels;    /* operations under way whose cancel found no room */
     uint64_t generation;
+    uint64_t in_kernel;           /* operations that the kernel has */
     bool doorbell_armed;
+    bool bound;                   /* the ring exists */
+    bool unbinding;               /* what comes back cancelled goes to the backlog */
     unsigned distrust;            /* turns for which SQ_TASKRUN alone is no reason to enter */
     /* any thread */
     struct weft__fd_table fds;
@@ -124,13 +127,14 @@ static bool submit_now(struct uring *uring, struct weft__op *op) {
     op->tag = (uint64_t)(uintptr_t)op | uring->generation++ << ADDRESS_BITS;
     io_uring_sqe_set_data64(sqe, op->tag);
     WEFT__HANDED_TO_KERNEL(op);
+    uring->in_kernel++;
     return true;
 }
 
 static void submit(struct weft__driver *driver, struct weft__op *op) {
     struct uring *uring = uring_of(driver);
     counter_add(&driver->counters.submissions, 1);
-    op->cancel_queued = false;
+    op->cancel_queued = op->cancelled = false;
     weft__list_init(&op->link);
     if (op->opcode != WEFT__OP_CANCEL_FD) weft__fd_table_add(&uring->fds, op->fd, 1);
     op->queued = !weft__list_empty(&uring->backlog) || !submit_now(uring, op);
@@ -157,7 +161,8 @@ static void complete(struct uring *uring, struct weft__op *op, int32_t result, b
 
 static void cancel(struct weft__driver *driver, struct weft__op *op) {
     struct uring *uring = uring_of(driver);
-    if (op->queued) { /* the kernel has never heard of it */
+    op->cancelled = true;
+    if (op->queued) { /* the kernel does not have it */
         weft__list_remove(&op->link);
         complete(uring, op, -ECANCELED, false);
     } else if (!op->cancel_queued && !cancel_now(uring, op)) {
@@ -197,6 +202,11 @@ static void hear_doorbell(struct uring *uring) {
     uring->doorbell_armed = false;
 }
 
+/* Whether unbind ended the operation before it had done anything. */
+static bool taken_back(struct weft__op *op, int32_t result) {
+    return (result == -ECANCELED || result == -EINTR) && !op->cancelled && op->opcode != WEFT__OP_CANCEL_FD;
+}
+
 static void dispatch(struct uring *uring, uint64_t tag, int32_t result, uint32_t flags) {
     if (tag == TAG_IGNORE) return;
     if (tag == TAG_DOORBELL) {
@@ -206,8 +216,15 @@ static void dispatch(struct uring *uring, uint64_t tag, int32_t result, uint32_t
     struct weft__op *op = (struct weft__op *)(uintptr_t)(tag & ((UINT64_C(1) << ADDRESS_BITS) - 1));
     WEFT__HANDED_BY_KERNEL(op);
     weft__assert(op->tag == tag);
+    bool more = flags & IORING_CQE_F_MORE;
     op->data_left = flags & IORING_CQE_F_SOCK_NONEMPTY;
-    complete(uring, op, result, flags & IORING_CQE_F_MORE);
+    if (!more) uring->in_kernel--;
+    if (!more && uring->unbinding && taken_back(op, result)) {
+        op->queued = true;
+        weft__list_append(&uring->backlog, &op->link);
+    } else {
+        complete(uring, op, result, more);
+    }
 }
 
 static bool overflowed(struct uring *uring) {
@@ -274,16 +291,39 @@ static enum weft__pending pending(struct weft__driver *driver, int fd) {
     return weft__fd_table_look(&uring_of(driver)->fds, fd);
 }
 
-/* ---- open and close ---- */
+/* ---- open, bind, close ---- */
 
 /* liburing maps and unmaps rings without TSan's knowledge: a new one may lie where another thread's old one
  * lay. The address of this stands for the kernel in between. */
 static char mappings __attribute__((unused));
 
-static void close_uring(struct weft__driver *driver) {
-    struct uring *uring = uring_of(driver);
+static void close_ring(struct uring *uring) {
     WEFT__HANDED_TO_KERNEL(&mappings);
     io_uring_queue_exit(&uring->ring);
+    uring->bound = false;
+}
+
+/* Everything that the kernel has is cancelled; what had completed by then completes. */
+static void unbind_thread(struct weft__driver *driver) {
+    struct uring *uring = uring_of(driver);
+    uring->unbinding = true;
+    while (uring->in_kernel > 0) {
+        struct io_uring_sqe *sqe = get_sqe(uring);
+        if (sqe) {
+            io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+            io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+        }
+        enter(uring, 1, 0, NULL);
+        drain(uring);
+    }
+    uring->unbinding = false;
+    close_ring(uring);
+    uring->doorbell_armed = false;
+}
+
+static void close_uring(struct weft__driver *driver) {
+    struct uring *uring = uring_of(driver);
+    if (uring->bound) close_ring(uring);
     close(uring->doorbell);
     weft__fd_table_fini(&uring->fds);
     free(uring);
@@ -305,6 +345,21 @@ static int open_ring(struct uring *uring) {
     return error;
 }
 
+/* The ring is for the thread that makes it (SINGLE_ISSUER). */
+static int bind_thread(struct weft__driver *driver) {
+    struct uring *uring = uring_of(driver);
+    int error = open_ring(uring);
+    if (error) return error;
+    uring->bound = true;
+    error = io_uring_register_ring_fd(&uring->ring);
+    if (error < 0) {
+        close_ring(uring);
+        return error;
+    }
+    io_uring_ring_dontfork(&uring->ring);
+    return 0;
+}
+
 int weft__uring_open(struct weft__driver **driver) {
     static const struct weft__driver_ops ops = {
         .name = "uring",
@@ -312,6 +367,8 @@ int weft__uring_open(struct weft__driver **driver) {
         .cancel = cancel,
         .reap = reap,
         .wait = wait,
+        .bind = bind_thread,
+        .unbind = unbind_thread,
         .close = close_uring,
         .pending = pending,
         .wake = wake,
@@ -324,16 +381,11 @@ int weft__uring_open(struct weft__driver **driver) {
     uring->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = uring->doorbell < 0 ? -errno : weft__fd_table_init(&uring->fds);
     if (error) goto out_doorbell;
-    error = open_ring(uring);
+    error = bind_thread(&uring->driver);
     if (error) goto out_table;
-    error = io_uring_register_ring_fd(&uring->ring);
-    if (error < 0) goto out_ring;
-    io_uring_ring_dontfork(&uring->ring);
     *driver = &uring->driver;
     return 0;
 
-out_ring:
-    io_uring_queue_exit(&uring->ring);
 out_table:
     weft__fd_table_fini(&uring->fds);
 out_doorbell:

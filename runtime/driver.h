@@ -54,6 +54,7 @@ struct weft__op {
     uint64_t tag;
     bool queued;          /* in the driver's own list: the kernel does not know of it yet */
     bool cancel_queued;   /* the cancel waits for room in the queue to the kernel */
+    bool cancelled;       /* by its owner: if it ends with -ECANCELED, then for that */
     bool data_left;       /* the last completion said that more can be received at once */
 };
 
@@ -74,7 +75,11 @@ struct weft__driver_ops {
     /* The same, but sleeps until something completes, `wake` is called (or was, since the last wait), or
      * `deadline_ns`; not at all if something has completed already. */
     unsigned (*wait)(struct weft__driver *driver, int64_t deadline_ns);
-    void (*close)(struct weft__driver *driver); /* no operation is in flight */
+    /* unbind: the thread leaves; what is under way is taken back, and submitted again once a thread, this one or
+     * another, has bound itself to the driver. bind: 0 or -errno, and then the driver stays unbound. */
+    int (*bind)(struct weft__driver *driver);
+    void (*unbind)(struct weft__driver *driver);
+    void (*close)(struct weft__driver *driver); /* bound or not; no operation is in flight */
     /* Thread: any */
     enum weft__pending (*pending)(struct weft__driver *driver, int fd); /* operations under way on fd */
     void (*wake)(struct weft__driver *driver);

@@ -1,5 +1,7 @@
 #include "future.h"
 
+#include <weft/loop.h>
+
 #include "assert.h"
 #include "slab.h"
 #include "task.h"
@@ -98,6 +100,18 @@ bool weft__future_remove_waiter(weft_future *future, struct weft__waiter *waiter
     return found;
 }
 
+struct weft__waiter *weft__future_take_waiter(weft_future *future,
+                                              bool (*is_wanted)(const struct weft__waiter *waiter, const void *arg),
+                                              const void *arg) {
+    if (weft__phase(lock_unless_done(future)) == WEFT__DONE) return NULL;
+    struct weft__waiter **link = &future->waiters;
+    while (*link && !is_wanted(*link, arg)) link = &(*link)->next;
+    struct weft__waiter *found = *link;
+    if (found) *link = found->next;
+    unlock(future);
+    return found;
+}
+
 /* Serves a detached list in the order in which its members began to wait. */
 static void serve(struct weft__waiter *newest) {
     struct weft__waiter *oldest = NULL;
@@ -156,12 +170,27 @@ bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled,
 
 /* ---- the public face ---- */
 
-weft_future *weft_future_new(void) {
-    weft_future *future = weft__slab_take(weft__worker_slab());
-    if (!future) return weft__future_failed(-ENOMEM);
-    weft__future_init(future, WEFT__KIND_FUTURE);
-    store_release(&future->state, WEFT__PENDING | WEFT__REFERENCE); /* pairs with weft__future_try_ref */
-    return future;
+static weft_future *future_new(weft_loop *loop) {
+    struct weft__plain_future *self = weft__slab_take(weft__worker_slab());
+    if (!self) return weft__future_failed(-ENOMEM);
+    weft__future_init(&self->future, WEFT__KIND_FUTURE);
+    self->loop = loop;
+    self->loop_serial = loop ? load_relaxed(&loop->serial) : 0; /* the caller's loop cannot end meanwhile */
+    store_release(&self->future.state, WEFT__PENDING | WEFT__REFERENCE); /* pairs with weft__future_try_ref */
+    return &self->future;
+}
+
+weft_future *weft_future_new(void) { return future_new(weft_get_running_loop()); }
+
+weft_future *weft_loop_create_future(weft_loop *loop) {
+    return loop ? future_new(loop) : weft__future_failed(-EINVAL);
+}
+
+weft_loop *weft__future_loop(const weft_future *future) {
+    const struct weft__plain_future *self = (const void *)future;
+    if (future->kind != WEFT__KIND_FUTURE || !self->loop) return NULL;
+    bool same = load_acquire(&self->loop->serial) == self->loop_serial; /* pairs with weft__loop_new */
+    return same && !weft_loop_is_closed(self->loop) ? self->loop : NULL;
 }
 
 weft_future *weft__future_failed(int error) {

@@ -65,6 +65,13 @@ struct weft_future {
     uint8_t arg_kind;             /* const after init; tasks: enum weft__arg */
 };
 
+/* A future that is no task. */
+struct weft__plain_future {
+    weft_future future;
+    weft_loop *loop;              /* const after init: whose it is, or NULL; and of which use of that handle */
+    uint64_t loop_serial;
+};
+
 static inline enum weft__phase weft__phase(uint64_t state) { return (enum weft__phase)(state & WEFT__PHASE); }
 static inline uint32_t weft__undelivered(uint64_t state) { return (state & WEFT__REQUESTS) / WEFT__REQUEST; }
 static inline uint32_t weft__requests(uint64_t state) { return (state & WEFT__COUNT) / WEFT__COUNTED; }
@@ -91,6 +98,14 @@ bool weft__future_add_waiter(weft_future *future, struct weft__waiter *waiter);
 /* Removes `waiter`; false if it is not there, never was or has been taken to be served: then serve() has run or
  * is about to. */
 bool weft__future_remove_waiter(weft_future *future, struct weft__waiter *waiter);
+
+/* Removes and returns the newest waiter for which is_wanted(waiter, arg) is true; NULL if there is none. */
+struct weft__waiter *weft__future_take_waiter(weft_future *future,
+                                              bool (*is_wanted)(const struct weft__waiter *waiter, const void *arg),
+                                              const void *arg);
+
+/* The loop of a plain future, if it is still open. */
+weft_loop *weft__future_loop(const weft_future *future);
 
 /* Takes a reference unless the record is free, a coroutine or done. For walkers over the slab. */
 bool weft__future_try_ref(weft_future *future);

@@ -75,7 +75,7 @@ static void set_bit(struct weft__worker *worker, bool sleeping) {
 
 /* S3: every source that somebody may have filled while we were falling asleep. */
 static bool recheck(struct weft__worker *worker) {
-    return weft__ready_any(worker) || load_seq_cst(&worker->runtime->ended) ||
+    return weft__ready_any(worker) || load_seq_cst(&worker->runtime->ended) || load_seq_cst(&worker->runtime->paused) ||
            (!worker->strict && weft__steal_worthwhile(worker)); /* completions: driver.wait looks itself */
 }
 

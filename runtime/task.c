@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "assert.h"
+#include "context.h"
 #include "worker.h"
 
 /* ---- the record ---- */
@@ -44,6 +45,7 @@ void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn) {
 
 void weft__task_fini(struct weft__task *task) {
     weft__debug_assert(load_relaxed(&task->wait) == 0 && !task->stack);
+    weft__context_release(task->context);
     if (task->future.arg_kind == WEFT__ARG_OWNED) free(weft__task_arg(task));
 }
 
@@ -58,7 +60,8 @@ int weft__task_schedule(struct weft__task *task, struct weft__runtime *runtime, 
     if (!task || !weft_iscoroutine(&task->future)) return -EINVAL;
     task->runtime = runtime;
     task->pinned = pinned;
-    task->born_cancelled = load_relaxed(&runtime->stopping); /* pairs with the handshake in run.c */
+    task->born_cancelled = load_relaxed(&runtime->stopping); /* pairs with the handshake in shutdown.c */
+    task->context = weft__context_ref(*weft__context_current());
     uint64_t state = load_relaxed(&task->future.state);
     for (;;) {
         if (weft__phase(state) != WEFT__COROUTINE) return -EINVAL;

@@ -15,7 +15,8 @@ struct weft__worker;
 /* What a worker's local FIFO and its inbox hold: a task, a callback, a message. */
 struct weft__runnable {
     struct weft__item link;
-    void (*run)(struct weft__worker *worker, struct weft__runnable *runnable); /* Thread: the worker's */
+    /* Thread: the worker's. With NULL for the worker: the loop has ended; discard it. */
+    void (*run)(struct weft__worker *worker, struct weft__runnable *runnable);
 };
 
 /* What a suspended task waits for, as a canceller sees it. Lives on the task's stack. */

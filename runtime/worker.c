@@ -28,6 +28,19 @@ static void fire_timers(struct weft__worker *worker) {
         weft__timers_fire(&worker->timers, worker->now_ns, worker->strict);
 }
 
+/* One step or callback; in debug mode a slow one is reported. */
+static void run(struct weft__worker *worker, struct weft__runnable *runnable) {
+    if (!load_relaxed(&worker->loop->debug)) {
+        runnable->run(worker, runnable);
+        return;
+    }
+    bool is_task = runnable->run == weft__task_step;
+    const char *name = is_task ? weft__container_of(runnable, struct weft__task, runnable)->name : NULL;
+    int64_t began = weft__world_now();
+    runnable->run(worker, runnable); /* the task may be gone afterwards */
+    weft__debug_slow(worker, is_task ? "task" : "a callback", name, weft__world_now() - began);
+}
+
 /* What was local work when the turn began: callbacks, messages, pinned tasks; on a strict-order loop all. */
 static bool run_local(struct weft__worker *worker) {
     size_t count = worker->local.count;
@@ -35,8 +48,7 @@ static bool run_local(struct weft__worker *worker) {
     if (count > 0) weft__idle_search_end(worker, true);
     for (size_t i = 0; i < count; i++) {
         struct weft__item *link = weft__fifo_pop(&worker->local);
-        struct weft__runnable *runnable = weft__container_of(link, struct weft__runnable, link);
-        runnable->run(worker, runnable);
+        run(worker, weft__container_of(link, struct weft__runnable, link));
     }
     return count > 0;
 }
@@ -49,7 +61,7 @@ static bool run_ready(struct weft__worker *worker) {
         if (!task) return i > 0;
         weft__idle_search_end(worker, true);
         store_relaxed(&worker->visible_tick, worker->tick);
-        weft__task_step(worker, &task->runnable);
+        run(worker, &task->runnable);
     }
     return true;
 }
@@ -60,7 +72,7 @@ static bool steal(struct weft__worker *worker) {
     struct weft__task *task = weft__steal(worker);
     if (!task) return false;
     weft__idle_search_end(worker, true);
-    weft__task_step(worker, &task->runnable);
+    run(worker, &task->runnable);
     return true;
 }
 
@@ -98,7 +110,8 @@ static void rest(struct weft__worker *worker) {
 }
 
 void weft__worker_loop(struct weft__worker *worker) {
-    while (!load_acquire(&worker->runtime->ended)) { /* pairs with the store in run.c */
+    struct weft__runtime *runtime = worker->runtime;
+    do {
         take_inbox(worker);
         reap(worker);
         fire_timers(worker);
@@ -107,7 +120,8 @@ void weft__worker_loop(struct weft__worker *worker) {
         if (!worked) worked = steal(worker);
         if (worked) found_work(worker);
         else rest(worker);
-    }
+        /* pair with the stores in shutdown.c and event_loop.c */
+    } while (!load_acquire(&runtime->ended) && !load_acquire(&runtime->paused));
     weft__idle_search_end(worker, false);
 }
 

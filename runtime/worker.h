@@ -55,6 +55,7 @@ struct weft__worker {
     uint32_t lifo_tick;
     int64_t lifo_seen_ns;
     struct weft__task *spare;        /* a record for a parallel call that is taken from a deque */
+    struct weft__context *context;   /* of the callback that runs; NULL between callbacks */
 
     /* any thread */
     _Alignas(WEFT__CACHE_LINE) _Atomic(struct weft__task *) lifo; /* the task woken last */
@@ -67,12 +68,24 @@ struct weft__worker {
     struct weft__counters counters;
 };
 
+/* Never unmapped, and used again after the last reference has gone: see loop.c. */
 struct weft_loop {
+    _Atomic uint64_t serial;         /* of this use of the record */
     _Atomic uint32_t references;
     _Atomic uint32_t gate;           /* protocol in loop.c */
+    _Atomic bool running;
+    /* const while in use */
     struct weft__worker *worker;     /* valid inside the gate */
-    unsigned index;                  /* const: of that worker */
-    uint32_t generation;             /* const: of the process that made it, see world.h */
+    unsigned index;                  /* of that worker */
+    uint32_t generation;             /* of the process that made it, see world.h */
+    bool own;                        /* made by weft_new_event_loop: can be run again and again */
+    /* any thread */
+    _Atomic bool debug;
+    _Atomic int64_t slow_ns;         /* slow_callback_duration */
+    weft__lock lock;
+    void (*on_exception)(weft_loop *loop, const weft_exception_record *record, void *arg); /* lock */
+    void *on_exception_arg;          /* lock */
+    struct weft_loop *next_free;     /* the list in loop.c */
 };
 
 struct weft__runtime {
@@ -93,7 +106,13 @@ struct weft__runtime {
     _Atomic uint32_t guests;         /* foreign threads inside wake: the runtime waits for them to leave */
     _Atomic bool stopping;           /* leftovers are being cancelled: new tasks are born cancelled */
     _Atomic bool ended;              /* the loops return */
-    _Atomic uint32_t quiet;          /* protocol in run.c */
+    _Atomic bool paused;             /* one's own loop: it returns, to be run again (weft_loop_stop) */
+    struct {                         /* protocol in shutdown.c */
+        struct weft__runnable begin;
+        struct weft__runnable *notices; /* one per worker */
+        _Atomic uint32_t unnoticed;  /* workers that have not run theirs */
+        _Atomic uint32_t quiet;
+    } shutdown;
 };
 
 /* ready.c: the queues. All but `inject` are for the worker's own thread. */
@@ -132,14 +151,52 @@ static inline struct weft__slab_cache *weft__worker_slab(void) {
 void weft__budget_charge(void);
 void weft__budget_renew(struct weft__worker *worker);
 
-/* loop.c: the gate of a loop. enter returns 0, -ESHUTDOWN once it is closed, -EPERM in a forked child;
- * close waits until everybody has left. */
+/* loop.c: a loop's handle for `worker`, with one reference; NULL without memory. */
+weft_loop *weft__loop_new(struct weft__worker *worker);
+
+/* The gate of a loop. enter returns 0, -ESHUTDOWN once it is closed, -EPERM in a forked child; close waits until
+ * everybody has left. `try` is for a loop that is not referenced: it may have become another one's. */
 int weft__gate_enter(weft_loop *loop);
+bool weft__gate_try_enter(weft_loop *loop, uint64_t serial);
 void weft__gate_leave(weft_loop *loop);
 void weft__gate_close(weft_loop *loop);
 
-/* Discards a callback that will not run. Thread: the worker's, or nobody's after the end. */
-void weft__callback_drop(struct weft__worker *worker, struct weft__runnable *runnable);
+/* Schedules a coroutine on the runtime of `loop` from outside, inside its gate. 0 or -EINVAL. */
+int weft__loop_submit(weft_loop *loop, struct weft__task *task);
+
+/* runtime.c: one that can run: `options` are complete. NULL without memory. fini: every loop has returned. */
+struct weft__runtime *weft__runtime_new(const weft_options *options);
+void weft__runtime_free(struct weft__runtime *runtime);
+/* The calling thread becomes the worker's: its driver is opened, or bound to the thread. 0 or -errno. leave undoes
+ * that but for the driver. */
+int weft__worker_enter(struct weft__worker *worker);
+void weft__worker_leave(struct weft__worker *worker);
+
+/* run.c: fills in the defaults. 0 or -EINVAL. */
+int weft__options_check(weft_options *options);
+/* fn(arg) with SIGPIPE blocked: a write to a closed pipe raises it whatever the call. */
+intptr_t weft__without_sigpipe(intptr_t (*fn)(void *arg), void *arg);
+
+/* shutdown.c: begins to cancel what is left; the loops return when it is gone. Thread: any, until then. */
+void weft__shutdown_begin(struct weft__runtime *runtime);
+/* Makes the loops return at once. */
+void weft__shutdown_end(struct weft__runtime *runtime);
+/* Counts the end of a task; the last one ends a runtime that is stopping. */
+void weft__runtime_task_finished(struct weft__worker *worker);
+
+/* signals.c: SIGINT cancels `main` from here on, if the program has not decided otherwise; returns whether. end
+ * makes -EINTR of the -ECANCELED that comes out of it. */
+bool weft__interrupt_begin(weft_loop *loop, weft_task *main);
+intptr_t weft__interrupt_end(bool begun, intptr_t result);
+/* Removes the handlers of a loop that ends. */
+void weft__signals_forget(struct weft__worker *worker);
+
+/* debug.c: 1 or -1, as $WEFT_DEBUG says. */
+int weft__debug_from_environment(void);
+/* Reports a failed future whose record is about to be freed to the loop, if that is still the one of `serial`. */
+void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t serial);
+/* Reports a step or callback if it took long. */
+void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, int64_t took_ns);
 
 /* Posts a runnable to the worker's inbox and wakes it. Thread: any, inside the gate or of the runtime. */
 void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable);
@@ -147,9 +204,5 @@ void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runna
 /* overflow.c: reports stack overflows of tasks that the calling thread runs. */
 void weft__overflow_watch(void);
 void weft__overflow_unwatch(void);
-
-/* run.c: counts the end of a task; the last one ends a runtime that is stopping. */
-void weft__runtime_task_finished(struct weft__worker *worker);
-
 
 #endif

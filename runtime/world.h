@@ -10,15 +10,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "atomics.h"
 
+struct weft__context;
 struct weft__worker;
 
 /* The worker that the calling thread drives, or NULL. Never inlined: a compiler that caches a
  * thread-local's address across a switch would read another thread's. */
 struct weft__worker *weft__world_worker(void);
 void weft__world_set_worker(struct weft__worker *worker);
+
+/* More of what belongs to the calling thread: the context variables of code outside tasks and loops, the loop
+ * that weft_set_event_loop chose, and numbers that are unique in this process (up to 2^37, then they wrap). */
+struct weft__context **weft__world_context(void);
+struct weft_loop **weft__world_event_loop(void);
+uint64_t weft__world_serial(void);
 
 /* Threads. `start` returns 0 or -errno; the thread begins with SIGPIPE blocked. */
 typedef struct weft__thread {
@@ -27,6 +35,7 @@ typedef struct weft__thread {
     void *arg;
 } weft__thread;
 int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void *arg);
+pid_t weft__world_thread_id(void); /* the kernel's; the process's own for the main thread */
 void weft__world_thread_join(weft__thread *thread);
 
 /* A number that changes in the child of every fork; and what to call around forks (once per process). In

@@ -15,6 +15,9 @@
 
 static _Thread_local struct weft__worker *current_worker;
 static _Thread_local uint32_t random_state;
+static _Thread_local struct weft__context *context;
+static _Thread_local struct weft_loop *event_loop;
+static _Thread_local uint64_t serial_next; /* of the block that this thread took; 0: none yet */
 
 __attribute__((noinline)) struct weft__worker *weft__world_worker(void) {
     __asm__ volatile(""); /* keeps the call from being hoisted as pure */
@@ -29,6 +32,24 @@ __attribute__((noinline)) void weft__world_set_worker(struct weft__worker *worke
 __attribute__((noinline)) int *weft__world_errno(void) {
     __asm__ volatile("");
     return &errno;
+}
+
+__attribute__((noinline)) struct weft__context **weft__world_context(void) {
+    __asm__ volatile("");
+    return &context;
+}
+
+__attribute__((noinline)) struct weft_loop **weft__world_event_loop(void) {
+    __asm__ volatile("");
+    return &event_loop;
+}
+
+__attribute__((noinline)) uint64_t weft__world_serial(void) {
+    enum { BLOCK = 1024 };
+    static _Atomic uint64_t blocks = BLOCK;
+    __asm__ volatile("");
+    if (serial_next % BLOCK == 0) serial_next = fetch_add_relaxed(&blocks, BLOCK); /* only has to be unique */
+    return serial_next++ & ((UINT64_C(1) << 37) - 1);
 }
 
 static uint32_t generation; /* written in a child before it has a second thread */
@@ -70,6 +91,8 @@ int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void 
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
 }
+
+pid_t weft__world_thread_id(void) { return (pid_t)syscall(SYS_gettid); }
 
 void weft__world_thread_join(weft__thread *thread) {
     int error = pthread_join(thread->handle, NULL);

@@ -149,7 +149,7 @@ static void test_outside(void **state) {
     assert_int_equal(weft_parallel_start(&call, NULL, NULL), -EINVAL);
     assert_int_equal(weft_parallel_join(NULL), -EINVAL);
 
-    assert_int_equal(weft_loop_call_soon_threadsafe(NULL, ignore, NULL), -EINVAL);
+    assert_int_equal(weft_loop_call_soon_threadsafe(NULL, ignore, NULL).error, -EINVAL);
     assert_null(weft_loop_ref(NULL));
     weft_loop_release(NULL);
     weft_future *coroutine = weft_coroutine(seven, NULL);
@@ -214,7 +214,7 @@ weft_async(in_a_task) {
 
     must_equal(weft_run(weft_coroutine(seven, NULL)), -EDEADLK); /* RN2 */
     must_equal(weft_run_fn(seven, NULL), -EDEADLK);
-    must_equal(weft_loop_call_soon_threadsafe(loop, NULL, NULL), -EINVAL);
+    must_equal(weft_loop_call_soon_threadsafe(loop, NULL, NULL).error, -EINVAL);
     must_equal(weft_go(NULL, NULL), -EINVAL);
     weft_timeout scope = {0};
     must_equal(weft_timeout_reschedule(&scope, 1), -EINVAL);
@@ -281,7 +281,7 @@ static void everything_in_callback(void *arg) {
 
 weft_async(in_a_callback) {
     struct in_callback self = {weft_future_new(), weft_future_new()};
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), everything_in_callback, &self), 0);
+    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), everything_in_callback, &self).error, 0);
     must_equal(weft_join(self.done), 1);
     weft_release(self.pending);
     return 0;
@@ -308,7 +308,7 @@ static void test_closed_loop(void **state) {
     (void)state;
     weft_loop *loop = NULL;
     assert_int_equal(weft_run(give_loop(&loop)), 0);
-    assert_int_equal(weft_loop_call_soon_threadsafe(loop, ignore, NULL), -ESHUTDOWN); /* L11, MT14 */
+    assert_int_equal(weft_loop_call_soon_threadsafe(loop, ignore, NULL).error, -ESHUTDOWN); /* L11, MT14 */
     struct capture capture = capture_begin();
     weft_future *late = weft_run_coroutine_threadsafe(weft_coroutine(seven, NULL), loop);
     assert_int_equal(capture_end(capture, "never awaited"), 0); /* T4 */

@@ -13,7 +13,7 @@ static void nothing(void *arg) { (void)arg; }
 /* In the child of a task: the parent's loop is out of reach, a loop of its own works. */
 static int look_around(weft_loop *parents) {
     if (weft_get_running_loop() || weft_current_task()) return 1;
-    if (weft_loop_call_soon_threadsafe(parents, nothing, NULL) != -EPERM) return 2;
+    if (weft_loop_call_soon_threadsafe(parents, nothing, NULL).error != -EPERM) return 2;
     weft_future *task = weft_run_coroutine_threadsafe(answer(), parents);
     if (weft_result(task) != -EPERM) return 3;
     task = weft_spawn((weft_fn *)(uintptr_t)nothing, NULL);

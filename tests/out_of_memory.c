@@ -69,7 +69,7 @@ static intptr_t many_stacks(void) {
     weft_parallel calls[8];
     for (int i = 0; i < 8; i++) tasks[i] = weft_create_task(parked(gate));
     if (weft_done(gate)) open_gate(gate);
-    else if (weft_loop_call_soon_threadsafe(weft_get_running_loop(), open_gate, gate)) open_gate(gate);
+    else if (weft_loop_call_soon_threadsafe(weft_get_running_loop(), open_gate, gate).error) open_gate(gate);
     for (int i = 0; i < 8; i++) weft_parallel_start(&calls[i], wait_at, gate);
     for (int i = 0; i < 8; i++) sum = worse(sum, weft_parallel_join(&calls[i])); /* in the wrong order */
     for (int i = 0; i < 8; i++) sum = worse(sum, weft_join(tasks[i]));

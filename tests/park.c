@@ -124,7 +124,7 @@ static void spawn_pinned(void *arg) {
 static void send_call(struct sender *sender, size_t round) {
     struct scene *scene = sender->scene;
     weft_loop *loop = scene->loops[(round + sender->index) % scene->loop_count];
-    must_equal(weft_loop_call_soon_threadsafe(loop, finish_round, sender), 0);
+    must_equal(weft_loop_call_soon_threadsafe(loop, finish_round, sender).error, 0);
 }
 
 static void send_coroutine(struct sender *sender, size_t round) {
@@ -138,7 +138,7 @@ static void send_coroutine(struct sender *sender, size_t round) {
 static void send_pinned(struct sender *sender, size_t round) {
     struct scene *scene = sender->scene;
     weft_loop *loop = scene->loops[(round + sender->index) % scene->loop_count];
-    must_equal(weft_loop_call_soon_threadsafe(loop, spawn_pinned, sender), 0);
+    must_equal(weft_loop_call_soon_threadsafe(loop, spawn_pinned, sender).error, 0);
 }
 
 /* A pause of random length, so that the next thing arrives in every phase of the worker's falling asleep. */
@@ -283,7 +283,7 @@ static void *send_both(void *arg) {
     for (size_t round = 0; round < scene->rounds; round++) {
         struct standstill standstill = {.stood_still = false};
         weft_release(weft_run_coroutine_threadsafe(weft_coroutine(note_coroutine, &standstill), scene->loops[0]));
-        must_equal(weft_loop_call_soon_threadsafe(scene->loops[round % 2], block_until_coroutine_ran, &standstill), 0);
+        must_equal(weft_loop_call_soon_threadsafe(scene->loops[round % 2], block_until_coroutine_ran, &standstill).error, 0);
         for (unsigned i = 0; !load_acquire(&standstill.callback_ran) || !load_acquire(&standstill.coroutine_ran); i++)
             wait_a_little(i);
         must(!standstill.stood_still);

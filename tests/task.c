@@ -13,7 +13,7 @@ static intptr_t same(void *arg) { return (intptr_t)arg; }
 /* ---- golden traces, strict order ---- */
 
 static void soon(const char *what) {
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what), 0);
+    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what).error, 0);
 }
 
 weft_async(marks, (const char *, what)) {
@@ -53,7 +53,7 @@ static void cb1(void *arg) {
 }
 
 weft_async(b3) {
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), cb1, NULL), 0);
+    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), cb1, NULL).error, 0);
     soon("cb2");
     must_equal(weft_sleep(0), 0);
     mark("after1");

@@ -23,7 +23,7 @@ static void receive(void *arg) {
 
 static void *produce(void *arg) {
     for (long i = 0; i < per_producer; i++)
-        must_equal(weft_loop_call_soon_threadsafe(loop, receive, (void *)((uintptr_t)i * PRODUCERS + (uintptr_t)arg)), 0);
+        must_equal(weft_loop_call_soon_threadsafe(loop, receive, (void *)((uintptr_t)i * PRODUCERS + (uintptr_t)arg)).error, 0);
     return NULL;
 }
 
@@ -62,7 +62,7 @@ static pid_t sleeper_tid;
 static void *send_later(void *done) {
     while (!thread_sleeps(sleeper_tid)) sched_yield();
     atomic_store(&sent_ns, weft_time());
-    must_equal(weft_loop_call_soon_threadsafe(loop, note_arrival, done), 0);
+    must_equal(weft_loop_call_soon_threadsafe(loop, note_arrival, done).error, 0);
     return NULL;
 }
 
@@ -150,7 +150,7 @@ static void *submits_until_closed(void *arg) {
         }
         bool closed = weft_done(task) && weft_result(task) == -ESHUTDOWN;
         weft_release(task);
-        int error = weft_loop_call_soon_threadsafe(closing, count_callback, NULL);
+        int error = weft_loop_call_soon_threadsafe(closing, count_callback, NULL).error;
         if (error == 0) {
             must(!closed); /* one gate for both, and it stays closed */
             atomic_fetch_add(&callbacks_accepted, 1);
@@ -175,7 +175,7 @@ static void test_end(void **state) {
         pthread_t threads[2] = {thread_start(submits_until_closed, NULL), thread_start(submits_until_closed, NULL)};
         assert_int_equal(run_on((unsigned)i % 3, ends_soon, (void *)(i % 20 * 3000)), 1);
         for (int j = 0; j < 2; j++) thread_join(threads[j]);
-        assert_int_equal(weft_loop_call_soon_threadsafe(atomic_load(&ending), count_callback, NULL), -ESHUTDOWN);
+        assert_int_equal(weft_loop_call_soon_threadsafe(atomic_load(&ending), count_callback, NULL).error, -ESHUTDOWN);
         weft_loop_release(atomic_load(&ending));
     }
     sem_destroy(&published);

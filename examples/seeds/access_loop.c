@@ -9,7 +9,7 @@ static void call_later(void *unused) {
 weft_async(async_main) {
     weft_loop *loop = weft_get_running_loop();
 
-    weft_loop_call_soon_threadsafe(loop, call_later, NULL);
+    weft_loop_call_soon(loop, call_later, NULL);
     return weft_await(delay(1));
 }
 

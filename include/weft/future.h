@@ -70,6 +70,17 @@ intptr_t weft_join(weft_future *future);
  * Errors: the future's own; -ETIMEDOUT, -EINVAL (NULL, a coroutine), -EDEADLK (called on a loop). */
 intptr_t weft_wait_blocking(weft_future *future, int64_t timeout_ns);
 
+/* Calls fn(future, arg) once when `future` is done, as a callback of the running loop, or on a plain thread of the
+ * future's own; in registration order, in a copy of the current context. On one that is done: queued at once.
+ * Thread: any. Suspends: no. Owns: `arg` stays the caller's; the future is borrowed during the call of fn.
+ * Errors: -EINVAL (NULL, a coroutine), -EPERM (no running loop, and the future has none), -ENOMEM. If the loop is
+ * closed by then, nobody is called. */
+int weft_add_done_callback(weft_future *future, void (*fn)(weft_future *future, void *arg), void *arg);
+
+/* Removes every registration of fn and arg that has not been queued; returns how many: these are not called.
+ * Thread: any. Suspends: no. Errors: -EINVAL (NULL). */
+int weft_remove_done_callback(weft_future *future, void (*fn)(weft_future *future, void *arg), void *arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,7 +15,7 @@ typedef struct weft_options {
     const char *driver;      /* "uring", "epoll"; NULL: $WEFT_DRIVER, else uring where the kernel offers it */
     size_t stack_bytes;      /* address space of a task's stack, guard included; 0: 256 KiB */
     int64_t spin_ns;         /* how long at most an idle worker spins before it sleeps; 0: 20 us; negative: never */
-    bool debug;              /* notices on stderr */
+    int debug;               /* debug mode: 1 on, -1 off, 0: on if $WEFT_DEBUG is not empty */
 } weft_options;
 
 /* Runs `main` on a new runtime until it returns; then cancels every task that is left, waits for their

@@ -5,12 +5,14 @@
 #include <weft/base.h>
 
 #include <weft/async.h>
+#include <weft/context.h>
 #include <weft/debug.h>
 #include <weft/future.h>
 #include <weft/io.h>
 #include <weft/loop.h>
 #include <weft/parallel.h>
 #include <weft/run.h>
+#include <weft/signal.h>
 #include <weft/task.h>
 #include <weft/timeout.h>
 

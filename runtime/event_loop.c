@@ -1,0 +1,168 @@
+/* Loops of one's own: a runtime with one strict-order worker, which is run again and again, by any thread, one at a
+ * time. Between runs no thread is its worker: other threads' messages wait in the inbox, operations that were under
+ * way have been taken back by the driver (driver.h: unbind), and `running` is what excludes a second runner. */
+#include <weft/loop.h>
+
+#include <stdio.h>
+
+#include "assert.h"
+#include "worker.h"
+
+weft_loop *weft_new_event_loop_with(weft_options options) {
+    if (options.workers > 1) return NULL;
+    options.fifo = true;
+    if (weft__options_check(&options)) return NULL;
+    weft__world_on_fork(weft__slab_hold, weft__slab_let_go);
+    struct weft__runtime *runtime = weft__runtime_new(&options);
+    if (!runtime) return NULL;
+    weft_loop *loop = runtime->workers[0].loop;
+    loop->own = true;
+    return weft_loop_ref(loop);
+}
+
+weft_loop *weft_new_event_loop(void) { return weft_new_event_loop_with((weft_options){0}); }
+
+/* ---- running ---- */
+
+/* One thread runs the loop: 0, or why not. */
+static int occupy(weft_loop *loop) {
+    if (!loop || !loop->own) return -EINVAL;
+    if (loop->generation != weft__world_generation()) return -EPERM;
+    if (weft__world_worker()) return weft__world_worker()->loop == loop ? -EBUSY : -EDEADLK;
+    bool running = false;
+    if (!cas_acq_rel(&loop->running, &running, true)) return -EBUSY; /* pairs with vacate */
+    if (!weft_loop_is_closed(loop)) return 0;
+    store_release(&loop->running, false);
+    return -ESHUTDOWN;
+}
+
+static void vacate(weft_loop *loop) { store_release(&loop->running, false); }
+
+static intptr_t run_worker(void *arg) {
+    struct weft__worker *worker = arg;
+    int error = weft__worker_enter(worker);
+    if (error) return error;
+    weft__worker_loop(worker);
+    worker->driver->ops->unbind(worker->driver);
+    weft__worker_leave(worker);
+    return 0;
+}
+
+static int run(struct weft__worker *worker) {
+    int error = (int)weft__without_sigpipe(run_worker, worker);
+    store_relaxed(&worker->runtime->paused, false);
+    return error;
+}
+
+int weft_loop_run_forever(weft_loop *loop) {
+    int error = occupy(loop);
+    if (error) return error;
+    error = run(loop->worker);
+    vacate(loop);
+    return error;
+}
+
+/* When the awaited future is done, the loop stops one turn later, as CPython's done callback has it. */
+struct completion {
+    struct weft__waiter waiter;
+    struct weft__runnable runnable;
+    struct weft__worker *worker;
+};
+
+static void run_completed(struct weft__worker *worker, struct weft__runnable *runnable) {
+    (void)runnable;
+    if (worker) store_relaxed(&worker->runtime->paused, true);
+}
+
+static void serve_completed(struct weft__waiter *waiter) {
+    struct completion *self = weft__container_of(waiter, struct completion, waiter);
+    if (weft__world_worker() == self->worker) weft__fifo_push(&self->worker->local, &self->runnable.link);
+    else weft__worker_post(self->worker, &self->runnable);
+}
+
+static intptr_t run_until(weft_loop *loop, weft_future *future) {
+    struct completion self = {{.serve = serve_completed}, {.run = run_completed}, loop->worker};
+    if (!weft__future_add_waiter(future, &self.waiter)) serve_completed(&self.waiter);
+    int error = run(loop->worker);
+    if (error || !weft_done(future)) {
+        /* If somebody completes it this moment, its message comes: it must not find our frame gone. */
+        if (weft__future_remove_waiter(future, &self.waiter)) return error ? error : -EINPROGRESS;
+        error = run(loop->worker);
+    }
+    return error ? error : weft_result(future);
+}
+
+intptr_t weft_loop_run_until_complete(weft_loop *loop, weft_future *awaitable) {
+    if (!awaitable) return -EINVAL;
+    if (awaitable->kind == WEFT__KIND_IMMORTAL) return awaitable->result;
+    bool coroutine = weft_iscoroutine(awaitable);
+    int error = occupy(loop);
+    if (error == 0 && coroutine && (error = weft__loop_submit(loop, weft__task_of(awaitable)))) vacate(loop);
+    if (error) {
+        if (coroutine) weft_coroutine_close(awaitable);
+        return error;
+    }
+    intptr_t result = run_until(loop, awaitable);
+    if (coroutine) weft_release(awaitable);
+    vacate(loop);
+    return result;
+}
+
+int weft_loop_stop(weft_loop *loop) {
+    if (!loop || !loop->own) return -EINVAL;
+    int error = weft__gate_enter(loop);
+    if (error) return error;
+    store_release(&loop->worker->runtime->paused, true); /* read by the loop after each turn and before it sleeps */
+    weft__idle_notify_worker(loop->worker);
+    weft__gate_leave(loop);
+    return 0;
+}
+
+/* ---- closing ---- */
+
+static bool tasks_left(struct weft__worker *worker) {
+    return load_acquire(&worker->counters.finished) !=
+           load_acquire(&worker->counters.spawns) + load_acquire(&worker->runtime->foreign_spawns);
+}
+
+static void report_leftover(void *record, void *arg) {
+    struct weft__task *task = record;
+    struct weft__worker *worker = arg;
+    if (!weft__future_try_ref(&task->future)) return;
+    if (task->future.kind == WEFT__KIND_TASK && task->runtime == worker->runtime)
+        weft_loop_call_exception_handler(worker->loop, &(weft_exception_record){
+            .message = "a task was still pending when its loop was closed", .future = &task->future,
+            .name = weft_task_name(&task->future), .site = task->future.site});
+    weft_release(&task->future);
+}
+
+/* Cancels the tasks that are left, and runs them to their end. */
+static int end_tasks(struct weft__worker *worker) {
+    weft__slab_each(report_leftover, worker);
+    weft__shutdown_begin(worker->runtime);
+    int error;
+    do error = run(worker); /* again, if it was stopped */
+    while (!error && !load_acquire(&worker->runtime->ended));
+    return error;
+}
+
+int weft_loop_close(weft_loop *loop) {
+    if (!loop || !loop->own) return -EINVAL;
+    if (weft__world_worker() && weft__world_worker()->loop == loop) return -EBUSY;
+    bool running = false;
+    if (!cas_acq_rel(&loop->running, &running, true)) return -EBUSY; /* pairs with vacate */
+    int error = 0;
+    if (!weft_loop_is_closed(loop)) {
+        struct weft__worker *worker = loop->worker;
+        struct weft__runtime *runtime = worker->runtime;
+        if (tasks_left(worker)) error = weft__world_worker() ? -EDEADLK : end_tasks(worker);
+        if (error == 0) {
+            weft__gate_close(loop);
+            for (unsigned round = 0; load_acquire(&runtime->guests) > 0; round++) weft__world_relax(round);
+            if (worker->driver) worker->driver->ops->close(worker->driver);
+            weft__runtime_free(runtime); /* and its reference on the loop: the caller has one more */
+        }
+    }
+    vacate(loop);
+    return error;
+}

@@ -1,0 +1,73 @@
+/* How a runtime ends: everything that is left is cancelled and awaited. Driven by messages on the workers' own
+ * queues:
+ *   1. `begin` runs on worker 0: it closes the gates (foreign threads get -ESHUTDOWN from here on), sets
+ *      `stopping`, and posts `notice` to every worker.
+ *   2. Each worker runs its notice between two steps. Every task that it schedules from then on is born
+ *      cancelled (task.c reads `stopping`); every one before is in the slab for the last step to find.
+ *   3. The last notice cancels all tasks of this runtime that were not born cancelled: each exactly once,
+ *      so that clean-up code which awaits is not cancelled again.
+ *   4. The runtime is quiet when all tasks that were spawned have finished. Each finishing task looks,
+ *      once stopping; so does step 3. Finished is read before spawned, and a task spawns before it
+ *      finishes, so equality means that there was a moment without tasks, and then nobody can spawn.
+ *   5. Whoever finds it quiet sets `ended` and wakes everybody; the loops return.
+ *
+ * Two tasks that finish last on two workers must not both miss the other: a seq_cst fence stands between
+ * counting oneself and reading the others. */
+#include "assert.h"
+#include "worker.h"
+
+void weft__shutdown_end(struct weft__runtime *runtime) {
+    store_release(&runtime->ended, true); /* pairs with the load in weft__worker_loop */
+    for (unsigned i = 0; i < runtime->worker_count; i++) weft__idle_notify_worker(&runtime->workers[i]);
+}
+
+static void end_if_quiet(struct weft__runtime *runtime) {
+    uint64_t finished = 0, spawned = 0;
+    fence_seq_cst(); /* pairs with itself on the other workers */
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        finished += load_acquire(&runtime->workers[i].counters.finished);
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        spawned += load_acquire(&runtime->workers[i].counters.spawns);
+    spawned += load_acquire(&runtime->foreign_spawns);
+    uint32_t loud = 0;
+    if (finished == spawned && cas_acq_rel(&runtime->shutdown.quiet, &loud, 1)) weft__shutdown_end(runtime);
+}
+
+void weft__runtime_task_finished(struct weft__worker *worker) {
+    _Atomic uint64_t *finished = &worker->counters.finished;
+    store_release(finished, load_relaxed(finished) + 1); /* pairs with end_if_quiet */
+    struct weft__runtime *runtime = worker->runtime;
+    if (load_relaxed(&runtime->stopping) && load_relaxed(&runtime->shutdown.unnoticed) == 0) end_if_quiet(runtime);
+}
+
+static void cancel_leftover(void *record, void *arg) {
+    struct weft__task *task = record;
+    if (!weft__future_try_ref(&task->future)) return;
+    if (task->future.kind == WEFT__KIND_TASK && task->runtime == arg && !task->born_cancelled)
+        weft_cancel(&task->future);
+    weft_release(&task->future);
+}
+
+static void run_notice(struct weft__worker *worker, struct weft__runnable *notice) {
+    (void)notice;
+    if (!worker || fetch_sub_acq_rel(&worker->runtime->shutdown.unnoticed, 1) != 1) return;
+    weft__slab_each(cancel_leftover, worker->runtime);
+    end_if_quiet(worker->runtime);
+}
+
+static void run_begin(struct weft__worker *worker, struct weft__runnable *begin) {
+    (void)begin;
+    if (!worker) return;
+    struct weft__runtime *runtime = worker->runtime;
+    for (unsigned i = 0; i < runtime->worker_count; i++) weft__gate_close(runtime->workers[i].loop);
+    store_release(&runtime->stopping, true); /* pairs with the handshake: the notices carry it */
+    for (unsigned i = 0; i < runtime->worker_count; i++) {
+        runtime->shutdown.notices[i].run = run_notice;
+        weft__worker_post(&runtime->workers[i], &runtime->shutdown.notices[i]);
+    }
+}
+
+void weft__shutdown_begin(struct weft__runtime *runtime) {
+    runtime->shutdown.begin.run = run_begin;
+    weft__worker_post(&runtime->workers[0], &runtime->shutdown.begin);
+}

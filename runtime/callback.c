@@ -125,7 +125,8 @@ static weft_handle schedule(weft_loop *loop, bool threadsafe, int64_t when_ns, w
     if (self) self->timed = when_ns >= 0;
     if (self && when_ns >= 0) {
         weft__timer_init(&self->timer, &target->timers, fire);
-        weft__timer_arm(&self->timer, when_ns);
+        if (when_ns <= weft__world_now()) weft__timer_arm_due(&self->timer, when_ns); /* L5: in the next turn */
+        else weft__timer_arm(&self->timer, when_ns);
         if (weft__world_worker() != target) weft__idle_notify_worker(target); /* it may sleep for longer */
     } else if (self && weft__world_worker() == target) {
         weft__fifo_push(&target->local, &self->runnable.link);

@@ -3,9 +3,10 @@
  * way have been taken back by the driver (driver.h: unbind), and `running` is what excludes a second runner. */
 #include <weft/loop.h>
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "assert.h"
+#include "context.h"
 #include "worker.h"
 
 weft_loop *weft_new_event_loop_with(weft_options options) {
@@ -121,7 +122,8 @@ int weft_loop_stop(weft_loop *loop) {
 /* ---- closing ---- */
 
 static bool tasks_left(struct weft__worker *worker) {
-    return load_acquire(&worker->counters.finished) !=
+    return load_acquire(&worker->runtime->watchers) > 0 ||
+           load_acquire(&worker->counters.finished) !=
            load_acquire(&worker->counters.spawns) + load_acquire(&worker->runtime->foreign_spawns);
 }
 
@@ -138,7 +140,7 @@ static void report_leftover(void *record, void *arg) {
 
 /* Cancels the tasks that are left, and runs them to their end. */
 static int end_tasks(struct weft__worker *worker) {
-    weft__slab_each(report_leftover, worker);
+    if (weft__world_worker()) return -EDEADLK;
     weft__shutdown_begin(worker->runtime);
     int error;
     do error = run(worker); /* again, if it was stopped */
@@ -146,23 +148,95 @@ static int end_tasks(struct weft__worker *worker) {
     return error;
 }
 
-int weft_loop_close(weft_loop *loop) {
+static int close_occupied(weft_loop *loop, bool report) {
+    if (weft_loop_is_closed(loop)) return 0;
+    struct weft__worker *worker = loop->worker;
+    if (tasks_left(worker)) {
+        if (report) weft__slab_each(report_leftover, worker);
+        int error = end_tasks(worker);
+        if (error) return error;
+    }
+    weft__gate_close(loop);
+    for (unsigned round = 0; load_acquire(&worker->runtime->guests) > 0; round++) weft__world_relax(round);
+    if (worker->driver) worker->driver->ops->close(worker->driver);
+    weft__runtime_free(worker->runtime); /* and its reference on the loop: the caller has one more */
+    return 0;
+}
+
+static int close_loop(weft_loop *loop, bool report) {
     if (!loop || !loop->own) return -EINVAL;
-    if (weft__world_worker() && weft__world_worker()->loop == loop) return -EBUSY;
+    if (loop->generation != weft__world_generation()) return -EPERM;
     bool running = false;
     if (!cas_acq_rel(&loop->running, &running, true)) return -EBUSY; /* pairs with vacate */
-    int error = 0;
-    if (!weft_loop_is_closed(loop)) {
-        struct weft__worker *worker = loop->worker;
-        struct weft__runtime *runtime = worker->runtime;
-        if (tasks_left(worker)) error = weft__world_worker() ? -EDEADLK : end_tasks(worker);
-        if (error == 0) {
-            weft__gate_close(loop);
-            for (unsigned round = 0; load_acquire(&runtime->guests) > 0; round++) weft__world_relax(round);
-            if (worker->driver) worker->driver->ops->close(worker->driver);
-            weft__runtime_free(runtime); /* and its reference on the loop: the caller has one more */
-        }
-    }
+    int error = close_occupied(loop, report);
     vacate(loop);
     return error;
+}
+
+int weft_loop_close(weft_loop *loop) { return close_loop(loop, true); }
+
+/* ---- runners ---- */
+
+struct weft_runner {
+    weft_loop *loop;
+    weft_context *context;
+    bool closed;
+};
+
+weft_runner *weft_runner_new(weft_options options) {
+    weft_runner *runner = calloc(1, sizeof *runner);
+    if (!runner) return NULL;
+    runner->loop = weft_new_event_loop_with(options);
+    runner->context = weft_copy_context();
+    if (runner->loop && runner->context) return runner;
+    weft_loop_close(runner->loop);
+    weft_loop_release(runner->loop);
+    weft_context_release(runner->context);
+    free(runner);
+    return NULL;
+}
+
+weft_loop *weft_runner_get_loop(weft_runner *runner) { return runner && !runner->closed ? runner->loop : NULL; }
+
+static intptr_t run_interruptible(weft_loop *loop, weft_task *main) {
+    bool interruptible = weft__interrupt_begin(loop, main);
+    intptr_t result = run_until(loop, main);
+    return weft__interrupt_end(interruptible, result);
+}
+
+intptr_t weft_runner_run(weft_runner *runner, weft_future *coroutine) {
+    if (coroutine && coroutine->kind == WEFT__KIND_IMMORTAL) return coroutine->result;
+    if (!runner || !weft_iscoroutine(coroutine)) return -EINVAL;
+    int error = runner->closed ? -ESHUTDOWN : occupy(runner->loop);
+    if (error) {
+        weft_coroutine_close(coroutine);
+        return error;
+    }
+    struct weft__task *main = weft__task_of(coroutine);
+    weft__context_enter(runner->context);
+    weft__loop_submit(runner->loop, main); /* copies the context */
+    intptr_t result = run_interruptible(runner->loop, coroutine);
+    struct weft__context **map = weft__context_current(); /* what main has made of it is what the next one finds */
+    weft__context_release(*map);
+    *map = weft__context_ref(main->context);
+    weft__context_leave(runner->context);
+    weft_release(coroutine);
+    vacate(runner->loop);
+    return result;
+}
+
+int weft_runner_close(weft_runner *runner) {
+    if (!runner) return -EINVAL;
+    if (runner->closed) return 0;
+    int error = close_loop(runner->loop, false);
+    runner->closed = error == 0;
+    return error;
+}
+
+void weft_runner_release(weft_runner *runner) {
+    if (!runner) return;
+    weft_runner_close(runner);
+    weft_loop_release(runner->loop);
+    weft_context_release(runner->context);
+    free(runner);
 }

@@ -13,6 +13,7 @@ static int worker_init(struct weft__worker *worker, struct weft__runtime *runtim
     worker->spin_ns = runtime->options.spin_ns;
     weft__ring_queue_init(&worker->ring);
     weft__inbox_init(&worker->inbox);
+    weft__list_init(&worker->watchers);
     weft__timers_init(&worker->timers, weft__world_now());
     worker->loop = weft__loop_new(worker);
     if (!worker->loop) return -ENOMEM;
@@ -79,7 +80,8 @@ int weft__worker_enter(struct weft__worker *worker) {
     int error = worker->driver ? worker->driver->ops->bind(worker->driver)
                                : weft__driver_open(options->driver, notice, &worker->driver);
     if (error) weft__worker_leave(worker);
-    else if (!worker->loop->own) store_release(&worker->loop->running, true); /* of one's own: event_loop.c */
+    else weft__watchers_arm(worker);
+    if (error == 0 && !worker->loop->own) store_release(&worker->loop->running, true); /* of one's own: event_loop.c */
     return error;
 }
 

@@ -6,8 +6,8 @@
  *      cancelled (task.c reads `stopping`); every one before is in the slab for the last step to find.
  *   3. The last notice cancels all tasks of this runtime that were not born cancelled: each exactly once,
  *      so that clean-up code which awaits is not cancelled again.
- *   4. The runtime is quiet when all tasks that were spawned have finished. Each finishing task looks,
- *      once stopping; so does step 3. Finished is read before spawned, and a task spawns before it
+ *   4. The runtime is quiet when all tasks that were spawned have finished, and the watchers of descriptors,
+ *      which the notices remove, are gone. Each finishing task looks, once stopping; so does step 3. Finished is read before spawned, and a task spawns before it
  *      finishes, so equality means that there was a moment without tasks, and then nobody can spawn.
  *   5. Whoever finds it quiet sets `ended` and wakes everybody; the loops return.
  *
@@ -30,13 +30,17 @@ static void end_if_quiet(struct weft__runtime *runtime) {
         spawned += load_acquire(&runtime->workers[i].counters.spawns);
     spawned += load_acquire(&runtime->foreign_spawns);
     uint32_t loud = 0;
+    if (load_seq_cst(&runtime->watchers) > 0) return;
     if (finished == spawned && cas_acq_rel(&runtime->shutdown.quiet, &loud, 1)) weft__shutdown_end(runtime);
 }
 
 void weft__runtime_task_finished(struct weft__worker *worker) {
     _Atomic uint64_t *finished = &worker->counters.finished;
     store_release(finished, load_relaxed(finished) + 1); /* pairs with end_if_quiet */
-    struct weft__runtime *runtime = worker->runtime;
+    weft__shutdown_look(worker->runtime);
+}
+
+void weft__shutdown_look(struct weft__runtime *runtime) {
     if (load_relaxed(&runtime->stopping) && load_relaxed(&runtime->shutdown.unnoticed) == 0) end_if_quiet(runtime);
 }
 
@@ -50,6 +54,7 @@ static void cancel_leftover(void *record, void *arg) {
 
 static void run_notice(struct weft__worker *worker, struct weft__runnable *notice) {
     (void)notice;
+    if (worker) weft__watchers_remove_all(worker);
     if (!worker || fetch_sub_acq_rel(&worker->runtime->shutdown.unnoticed, 1) != 1) return;
     weft__slab_each(cancel_leftover, worker->runtime);
     end_if_quiet(worker->runtime);

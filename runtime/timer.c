@@ -9,18 +9,27 @@ void weft__timers_init(struct weft__timers *timers, int64_t now_ns) {
     atomic_init(&timers->fired, 0);
 }
 
-bool weft__timer_arm(struct weft__timer *timer, int64_t deadline_ns) {
+static bool arm(struct weft__timer *timer, int64_t deadline_ns,
+                void (*insert)(struct weft__timer_wheel *wheel, struct weft__wheel_node *node)) {
     struct weft__timers *timers = timer->timers;
     weft__lock_acquire(&timers->lock);
     bool armed = load_relaxed(&timer->state) != WEFT__TIMER_CANCELLED;
     if (armed) {
         store_relaxed(&timer->state, WEFT__TIMER_ARMED);
         timer->node.deadline_ns = deadline_ns;
-        weft__wheel_insert(&timers->wheel, &timer->node);
+        insert(&timers->wheel, &timer->node);
         if (deadline_ns < load_relaxed(&timers->next_ns)) store_relaxed(&timers->next_ns, deadline_ns);
     }
     weft__lock_release(&timers->lock);
     return armed;
+}
+
+bool weft__timer_arm(struct weft__timer *timer, int64_t deadline_ns) {
+    return arm(timer, deadline_ns, weft__wheel_insert);
+}
+
+bool weft__timer_arm_due(struct weft__timer *timer, int64_t deadline_ns) {
+    return arm(timer, deadline_ns, weft__wheel_insert_due);
 }
 
 enum weft__timer_cancel weft__timer_cancel(struct weft__timer *timer) {

@@ -1,6 +1,6 @@
 /* A worker's timers: the wheel under a lock, so that any thread can cancel.
  *
- * A timer is armed by the worker whose wheel it enters, fired by that worker, and cancelled by anyone; the
+ * A timer is armed for the worker whose wheel it enters, fired by that worker, and cancelled by anyone; the
  * lock decides between firing and cancelling. Its life: INIT -> ARMED -> FIRING -> IDLE, or CANCELLED.
  * A cancel that comes before arming (between publishing a wait and arming its timer) leaves CANCELLED, and
  * the arming then fails: so it cannot be missed. */
@@ -37,8 +37,10 @@ static inline void weft__timer_init(struct weft__timer *timer, struct weft__time
     atomic_init(&timer->state, WEFT__TIMER_INIT);
 }
 
-/* Thread: the worker's. False if the timer was cancelled before. */
+/* False if the timer was cancelled before. arm_due: the deadline has passed, so it fires in the next turn. Thread: the
+ * worker's; or any, which then wakes the worker, that may sleep for longer. */
 bool weft__timer_arm(struct weft__timer *timer, int64_t deadline_ns);
+bool weft__timer_arm_due(struct weft__timer *timer, int64_t deadline_ns);
 
 /* Thread: any. What the timer was: CANCELLED means that it was armed and will not fire, INIT that arming
  * will fail, FIRING that it fires right now, IDLE that it has fired. */

@@ -22,12 +22,16 @@ static uint64_t tick_of(const struct weft__wheel_node *node) {
     return ((uint64_t)node->deadline_ns + round_up) >> WEFT__WHEEL_TICK_SHIFT;
 }
 
+static void place_overdue(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
+    node->level = OVERDUE;
+    weft__list_append(&wheel->overdue, &node->link);
+}
+
 /* Puts the node where its distance from now belongs: the level of the highest bit in which they differ. */
 static void place(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
     uint64_t tick = tick_of(node);
     if (tick <= wheel->tick) {
-        node->level = OVERDUE;
-        weft__list_append(&wheel->overdue, &node->link);
+        place_overdue(wheel, node);
         return;
     }
     int highest_bit = 63 - __builtin_clzll((tick ^ wheel->tick) | (WEFT__WHEEL_SLOTS - 1));
@@ -35,6 +39,12 @@ static void place(struct weft__timer_wheel *wheel, struct weft__wheel_node *node
     node->slot = (uint8_t)(tick >> (6 * node->level) & (WEFT__WHEEL_SLOTS - 1));
     weft__list_append(&wheel->slots[node->level][node->slot], &node->link);
     wheel->occupied[node->level] |= UINT64_C(1) << node->slot;
+}
+
+void weft__wheel_insert_due(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
+    node->sequence = wheel->sequence++;
+    wheel->count++;
+    place_overdue(wheel, node);
 }
 
 void weft__wheel_insert(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {

@@ -37,6 +37,9 @@ void weft__wheel_init(struct weft__timer_wheel *wheel, int64_t now_ns);
 /* Inserts a node whose deadline_ns is set. */
 void weft__wheel_insert(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
 
+/* Inserts a node whose time has come, though its tick may not have. */
+void weft__wheel_insert_due(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
+
 /* Removes a node that is in the wheel. */
 void weft__wheel_remove(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
 

@@ -56,6 +56,7 @@ struct weft__worker {
     int64_t lifo_seen_ns;
     struct weft__task *spare;        /* a record for a parallel call that is taken from a deque */
     struct weft__context *context;   /* of the callback that runs; NULL between callbacks */
+    struct weft__list watchers;      /* watcher.c */
 
     /* any thread */
     _Alignas(WEFT__CACHE_LINE) _Atomic(struct weft__task *) lifo; /* the task woken last */
@@ -106,6 +107,7 @@ struct weft__runtime {
     _Atomic uint32_t guests;         /* foreign threads inside wake: the runtime waits for them to leave */
     _Atomic bool stopping;           /* leftovers are being cancelled: new tasks are born cancelled */
     _Atomic bool ended;              /* the loops return */
+    _Atomic uint32_t watchers;       /* a runtime that stops waits until they are gone */
     _Atomic bool paused;             /* one's own loop: it returns, to be run again (weft_loop_stop) */
     struct {                         /* protocol in shutdown.c */
         struct weft__runnable begin;
@@ -179,10 +181,16 @@ intptr_t weft__without_sigpipe(intptr_t (*fn)(void *arg), void *arg);
 
 /* shutdown.c: begins to cancel what is left; the loops return when it is gone. Thread: any, until then. */
 void weft__shutdown_begin(struct weft__runtime *runtime);
+/* Something that a stopping runtime waits for is gone. Thread: a worker's. */
+void weft__shutdown_look(struct weft__runtime *runtime);
 /* Makes the loops return at once. */
 void weft__shutdown_end(struct weft__runtime *runtime);
 /* Counts the end of a task; the last one ends a runtime that is stopping. */
 void weft__runtime_task_finished(struct weft__worker *worker);
+
+/* watcher.c: begins to poll for what was added while the loop did not run; removes everything. */
+void weft__watchers_arm(struct weft__worker *worker);
+void weft__watchers_remove_all(struct weft__worker *worker);
 
 /* signals.c: SIGINT cancels `main` from here on, if the program has not decided otherwise; returns whether. end
  * makes -EINTR of the -ECANCELED that comes out of it. */

@@ -126,6 +126,17 @@ weft_handle weft_loop_call_soon_threadsafe(weft_loop *loop, void (*fn)(void *arg
 typedef enum weft_handle_state { WEFT_HANDLE_CANCELLED, WEFT_HANDLE_RUNNING, WEFT_HANDLE_GONE } weft_handle_state;
 weft_handle_state weft_handle_cancel(weft_handle handle);
 
+/* Calls fn(arg), as weft_loop_call_soon does, whenever `fd` is readable, or writable; again as long as it is. Adding
+ * again replaces the function. remove returns 1 if there was one, 0 if not; no call follows it. One whose descriptor
+ * is closed by weft_close goes by itself.
+ * Thread: the loop's own (a task or callback that it runs); any for a loop of one's own that does not run.
+ * Suspends: no. Owns: `arg` stays the caller's; the loop removes its watchers when it is closed.
+ * Errors: -EINVAL (NULL, a negative descriptor), -EPERM (another thread), -ESHUTDOWN, -ENOMEM. */
+int weft_loop_add_reader(weft_loop *loop, int fd, void (*fn)(void *arg), void *arg);
+int weft_loop_add_writer(weft_loop *loop, int fd, void (*fn)(void *arg), void *arg);
+int weft_loop_remove_reader(weft_loop *loop, int fd);
+int weft_loop_remove_writer(weft_loop *loop, int fd);
+
 /* Schedules `coroutine` in the runtime of `loop`; the task can be awaited, also by blocking in a plain
  * thread with weft_await or weft_wait_blocking, and cancelled from anywhere. It copies the caller's context.
  * Thread: any. Suspends: no. Owns: consumes the coroutine; the caller holds one reference on the task.

@@ -32,6 +32,31 @@ intptr_t weft_run_with(weft_options options, weft_future *main);
 intptr_t weft_run_fn(weft_fn *fn, void *arg);
 intptr_t weft_run_fn_with(weft_options options, weft_fn *fn, void *arg);
 
+/* A runner keeps one strict-order loop and one context over several runs (asyncio.Runner). `options` as for
+ * weft_new_event_loop_with.
+ * Thread: any. Suspends: no. Owns: the caller, until weft_runner_release. Errors: NULL without memory or for options
+ * out of range. */
+typedef struct weft_runner weft_runner;
+weft_runner *weft_runner_new(weft_options options);
+
+/* Runs `coroutine` as the main task on the runner's loop; what it sets in its context the next run finds.
+ * Thread: any without a running loop, one at a time. Suspends: no, it blocks. Owns: consumes the coroutine, even when
+ * it fails. Errors: main's own; -EINVAL (NULL, not a coroutine), -ESHUTDOWN (closed), -EDEADLK (a loop runs on this
+ * thread), -EBUSY (it runs already), -EINTR (SIGINT: see signal.h), -EINPROGRESS (the loop was stopped), -ENOMEM and
+ * those of set-up. */
+intptr_t weft_runner_run(weft_runner *runner, weft_future *coroutine);
+
+/* The runner's loop; NULL once it is closed.
+ * Thread: any. Suspends: no. Owns: borrowed. Errors: none. */
+weft_loop *weft_runner_get_loop(weft_runner *runner);
+
+/* Cancels the tasks that are left, waits for their clean-up, and closes the loop. Again: nothing happens. release
+ * closes, and frees the runner.
+ * Thread: any without a running loop. Suspends: no. Owns: release takes the runner; NULL is fine.
+ * Errors: -EINVAL (NULL), -EBUSY (it runs), -EDEADLK, and those of set-up if tasks are left. */
+int weft_runner_close(weft_runner *runner);
+void weft_runner_release(weft_runner *runner);
+
 /* A main() that runs the coroutine function `coroutine`, made by weft_async without arguments, and exits
  * with 1 if it ends with an error. */
 #define WEFT_MAIN(coroutine)                                    \

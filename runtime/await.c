@@ -133,6 +133,7 @@ intptr_t weft_await(weft_future *future) {
     if (!child || !may_run_in_place(worker, self, child) || !claim_in_place(worker, child))
         return wait_on_task(self, future);
     run_in_place(worker, self, child);
+    weft__budget_charge(); /* as a task of its own it would have let others run */
     return future->result;
 }
 

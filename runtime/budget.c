@@ -18,8 +18,18 @@ static bool used_up(struct weft__worker *worker) {
     return now >= worker->budget_ends_ns;
 }
 
+/* Behind what is ready, but unlike weft_yield not behind what has not started: in a tree of tasks that are awaited in
+ * place those are the largest subtrees, and would each need a stack. */
+static bool commit_pause(struct weft__task *task, void *none) {
+    struct weft__worker *worker = weft__world_worker();
+    (void)none;
+    if (task->pinned) weft__fifo_push(&worker->local, &task->runnable.link);
+    else weft__ready_push_resumed(worker, task);
+    return true;
+}
+
 void weft__budget_charge(void) {
     struct weft__worker *worker = weft__world_worker();
     if (worker->strict) return;
-    if (used_up(worker)) weft_yield();
+    if (used_up(worker)) weft__task_suspend(commit_pause, NULL);
 }

@@ -96,10 +96,13 @@ static void serve_main_done(struct weft__waiter *waiter) {
 
 /* Runs main on the runtime, whose workers are open. */
 static intptr_t run_main(struct run *run) {
+    struct weft__worker *worker = &run->runtime->workers[0];
+    worker->context = *weft__world_context(); /* main copies the thread's */
     weft_task *task = weft_create_task(run->main);
-    bool interruptible = weft__interrupt_begin(run->runtime->workers[0].loop, task);
+    worker->context = NULL;
+    bool interruptible = weft__interrupt_begin(worker->loop, task);
     if (!weft__future_add_waiter(task, &run->main_done)) serve_main_done(&run->main_done);
-    weft__worker_loop(&run->runtime->workers[0]);
+    weft__worker_loop(worker);
     intptr_t result = weft__interrupt_end(interruptible, weft_result(task));
     weft_release(task);
     return result;

@@ -55,7 +55,7 @@ struct callback {
 };
 
 void weft__callback_drop(struct weft__worker *worker, struct weft__runnable *runnable) {
-    weft__slab_give(&worker->slab, weft__container_of(runnable, struct callback, runnable));
+    weft__slab_give(worker ? &worker->slab : NULL, weft__container_of(runnable, struct callback, runnable));
 }
 
 static void run_callback(struct weft__worker *worker, struct weft__runnable *runnable) {
@@ -63,7 +63,7 @@ static void run_callback(struct weft__worker *worker, struct weft__runnable *run
     void (*fn)(void *arg) = callback->fn;
     void *arg = callback->arg;
     weft__callback_drop(worker, runnable);
-    fn(arg);
+    if (worker) fn(arg);
 }
 
 int weft_loop_call_soon_threadsafe(weft_loop *loop, void (*fn)(void *arg), void *arg) {

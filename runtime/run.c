@@ -124,8 +124,9 @@ static int worker_init(struct weft__worker *worker, struct weft__runtime *runtim
     return weft__deque_init(&worker->deque, 256);
 }
 
-static void drop_runnable(struct weft__worker *worker, struct weft__item *link) {
-    weft__callback_drop(worker, weft__container_of(link, struct weft__runnable, link));
+static void drop_runnable(struct weft__item *link) {
+    struct weft__runnable *runnable = weft__container_of(link, struct weft__runnable, link);
+    runnable->run(NULL, runnable);
 }
 
 /* What the ended loop leaves behind: stale entries of tasks that were run in place, callbacks of tasks that
@@ -133,10 +134,10 @@ static void drop_runnable(struct weft__worker *worker, struct weft__item *link) 
 static void worker_fini(struct weft__worker *worker) {
     if (worker->loop) {
         for (uintptr_t item; (item = weft__deque_pop(&worker->deque));) weft_release((weft_future *)item);
-        for (struct weft__item *link; (link = weft__fifo_pop(&worker->local));) drop_runnable(worker, link);
+        for (struct weft__item *link; (link = weft__fifo_pop(&worker->local));) drop_runnable(link);
         for (struct weft__item *link = weft__inbox_take_all(&worker->inbox), *next; link; link = next) {
             next = link->next;
-            drop_runnable(worker, link);
+            drop_runnable(link);
         }
     }
     if (load_relaxed(&worker->deque.array)) weft__deque_fini(&worker->deque);

@@ -12,7 +12,9 @@ struct weft__context;
 struct weft__runtime;
 struct weft__worker;
 
-/* What a worker's local FIFO and its inbox hold: a task, a callback, a message. */
+/* What a worker's local FIFO and its inbox hold: a task, a callback, a message. One that is still queued when
+ * its loop has ended is run too, with worker == NULL: it gives back what it holds, and calls nothing of the
+ * user's. (A task record has no room for a second function here.) */
 struct weft__runnable {
     struct weft__item link;
     void (*run)(struct weft__worker *worker, struct weft__runnable *runnable); /* Thread: the worker's */

@@ -138,7 +138,7 @@ int weft__gate_enter(weft_loop *loop);
 void weft__gate_leave(weft_loop *loop);
 void weft__gate_close(weft_loop *loop);
 
-/* Discards a callback that will not run. Thread: the worker's, or nobody's after the end. */
+/* Discards a callback that will not run. Thread: the worker's; after its end any, with NULL. */
 void weft__callback_drop(struct weft__worker *worker, struct weft__runnable *runnable);
 
 /* Posts a runnable to the worker's inbox and wakes it. Thread: any, inside the gate or of the runtime. */

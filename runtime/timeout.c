@@ -33,15 +33,6 @@ static void expire(struct weft__timer *timer) {
     weft_release(&task->future);
 }
 
-/* Takes the timer out of the wheel, or waits until it has fired. */
-static void disarm(struct scope *self) {
-    enum weft__timer_cancel was = weft__timer_cancel(&self->timer);
-    for (unsigned round = 0; was == WEFT__CANCEL_FIRING; round++) {
-        weft__world_relax(round);
-        was = weft__timer_cancel(&self->timer);
-    }
-}
-
 /* A timer that is due at once asks for no wheel: the next await that suspends finds the request. */
 static void arm(struct scope *self, int64_t deadline_ns, int64_t now_ns) {
     weft__timer_init(&self->timer, &weft__world_worker()->timers, expire);
@@ -79,7 +70,7 @@ int weft_timeout_enter(weft_timeout *timeout, int64_t timeout_ns) {
 int weft_timeout_reschedule(weft_timeout *timeout, int64_t deadline_ns) {
     struct scope *self = scope_of(timeout);
     if (!timeout || !self->task) return -EINVAL;
-    disarm(self);
+    weft__timer_settle(&self->timer);
     if (load_relaxed(&self->expired)) return -EALREADY;
     arm(self, deadline_ns, weft__world_now());
     return 0;
@@ -89,7 +80,7 @@ intptr_t weft_timeout_exit(weft_timeout *timeout, intptr_t result) {
     struct scope *self = scope_of(timeout);
     if (!timeout) return -EINVAL;
     if (!self->task) return -EINVAL;
-    disarm(self);
+    weft__timer_settle(&self->timer);
     struct weft__task *task = self->task;
     self->task = NULL;
     if (!load_relaxed(&self->expired)) return result;

@@ -167,14 +167,12 @@ bool weft__future_cancel(weft_future *future, const char *message) {
 
 /* ---- other makers ---- */
 
-void *weft__custom_new(const struct weft__future_ops *ops, size_t bytes) {
-    weft__debug_assert(bytes <= WEFT__SLAB_RECORD_BYTES);
+void *weft__custom_new(const struct weft__future_ops *ops) {
     struct weft__custom *custom = weft__slab_take(weft__worker_slab());
     if (!custom) return NULL;
     weft__future_init(&custom->future, WEFT__KIND_CUSTOM);
     custom->ops = ops;
     store_release(&custom->future.state, WEFT__PENDING | WEFT__REFERENCE); /* pairs with weft__future_try_ref */
-    (void)bytes;
     return custom;
 }
 

@@ -106,9 +106,8 @@ static inline void weft__release_temporary(weft_future *future) {
     if (custom && custom->ops->temporary) weft_release(future);
 }
 
-/* A fresh custom future with one reference and room for `bytes` in all; NULL without memory. Nobody else may
- * see it before its maker has filled in the rest. */
-void *weft__custom_new(const struct weft__future_ops *ops, size_t bytes);
+/* A fresh custom future, a slab record, with one reference; NULL without memory. */
+void *weft__custom_new(const struct weft__future_ops *ops);
 
 /* Makes an empty plain future of memory that is no slab record: it is never freed, and whoever owns the memory
  * sees to it that nobody touches it any more. */

@@ -5,6 +5,7 @@
  * it: 7 to 17 ns against 32 to 34 for two switches. If the child suspends, the whole stack is switched out,
  * and waking the child continues it. Conditions: see may_run_in_place. */
 #include "assert.h"
+#include "turn.h"
 #include "worker.h"
 
 /* ---- from a plain thread ---- */
@@ -20,7 +21,7 @@ static void serve_thread(struct weft__waiter *waiter) {
     weft__world_wake_all(&self->served);     /* a wake-up on an address that nobody waits at does nothing */
 }
 
-static intptr_t wait_on_thread(weft_future *future, int64_t deadline_ns) {
+intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns) {
     struct thread_waiter self = {.waiter.serve = serve_thread};
     if (!weft__future_add_waiter(future, &self.waiter)) return future->result;
     while (!load_acquire(&self.served)) { /* pairs with serve_thread */
@@ -35,10 +36,14 @@ static intptr_t wait_on_thread(weft_future *future, int64_t deadline_ns) {
 intptr_t weft_wait_blocking(weft_future *future, int64_t timeout_ns) {
     if (!future || weft_iscoroutine(future)) return -EINVAL;
     if (weft__world_worker()) return -EDEADLK;
-    if (weft__is_done(future)) return future->result;
+    return weft__is_done(future) ? future->result : weft__await_on_thread(future, weft__deadline(timeout_ns));
+}
+
+int64_t weft__deadline(int64_t timeout_ns) {
+    if (timeout_ns == WEFT_FOREVER) return INT64_MAX;
     int64_t now = weft__world_now();
     if (timeout_ns < 0) timeout_ns = 0;
-    return wait_on_thread(future, timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns);
+    return timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
 }
 
 /* ---- from a task ---- */
@@ -70,9 +75,45 @@ static intptr_t wait_on_task(struct weft__task *task, weft_future *future) {
     struct task_waiter self = {{.future = future, .cancel = abandon}, {.serve = serve_task}, task};
     weft__task_suspend(commit_await, &self);
     weft__wait_retract(task);
-    if (weft__is_done(future)) return future->result;
+    if (weft__is_done(future)) {
+        weft__cancel_inherit(task, future);
+        return future->result;
+    }
     weft__cancel_consume(task); /* abandoned */
     return -ECANCELED;
+}
+
+/* The clock that ends a wait: it completes what is awaited, a plain future. On a strict-order loop that takes a
+ * turn of the queue, which is called off if the wait is over by then. */
+struct alarm {
+    struct weft__timer timer;
+    weft_future *future;
+    struct weft__call *queued;
+};
+
+static void ring_now(void *arg) {
+    struct alarm *self = arg;
+    self->queued = NULL;
+    weft__future_complete(self->future, -ETIMEDOUT, false, 0);
+}
+
+static void ring(struct weft__timer *timer) {
+    struct alarm *self = weft__container_of(timer, struct alarm, timer);
+    struct weft__worker *worker = weft__world_worker();
+    if (worker->strict) self->queued = weft__call_queue(worker, ring_now, self);
+    else ring_now(self);
+    weft__timer_fired(timer); /* from here the alarm may be gone */
+}
+
+intptr_t weft__await_until(struct weft__task *task, weft_future *future, int64_t deadline_ns) {
+    if (deadline_ns == INT64_MAX) return wait_on_task(task, future);
+    struct alarm alarm = {.future = future};
+    weft__timer_init(&alarm.timer, &weft__world_worker()->timers, ring);
+    weft__timer_arm(&alarm.timer, deadline_ns);
+    intptr_t result = wait_on_task(task, future);
+    weft__timer_settle(&alarm.timer);
+    if (alarm.queued) weft__call_off(alarm.queued);
+    return result;
 }
 
 static bool may_run_in_place(struct weft__worker *worker, struct weft__task *self, struct weft__task *child) {
@@ -118,29 +159,38 @@ static intptr_t call_coroutine(struct weft__worker *worker, struct weft__task *c
     return result;
 }
 
+static intptr_t await_future(struct weft__worker *worker, weft_future *future) {
+    struct weft__task *child = weft__task_of(future), *self = worker ? worker->current : NULL;
+    if (weft__is_done(future)) {
+        if (self) {
+            weft__cancel_inherit(self, future);
+            weft__budget_charge();
+        }
+        return future->result;
+    }
+    if (!worker) return weft__await_on_thread(future, INT64_MAX);
+    if (!self || child == self) return -EDEADLK;
+    if (!child || !may_run_in_place(worker, self, child) || !claim_in_place(worker, child))
+        return wait_on_task(self, future);
+    run_in_place(worker, self, child);
+    weft__cancel_inherit(self, future);
+    weft__budget_charge(); /* as a task of its own it would have let others run */
+    return future->result;
+}
+
 intptr_t weft_await(weft_future *future) {
     if (!future) return -EINVAL;
     struct weft__worker *worker = weft__world_worker();
     struct weft__task *child = weft__task_of(future);
     if (child && !child->runtime) return call_coroutine(worker, child);
-    if (weft__is_done(future)) {
-        if (worker && worker->current) weft__budget_charge();
-        return future->result;
-    }
-    if (!worker) return wait_on_thread(future, INT64_MAX);
-    struct weft__task *self = worker->current;
-    if (!self || child == self) return -EDEADLK;
-    if (!child || !may_run_in_place(worker, self, child) || !claim_in_place(worker, child))
-        return wait_on_task(self, future);
-    run_in_place(worker, self, child);
-    weft__budget_charge(); /* as a task of its own it would have let others run */
-    return future->result;
+    intptr_t result = await_future(worker, future);
+    weft__release_temporary(future);
+    return result;
 }
 
 intptr_t weft_join(weft_future *future) {
     if (!future) return -EINVAL;
-    struct weft__task *task = weft__task_of(future);
-    if (task && !task->runtime) return weft_await(future); /* consumes it */
+    if (weft__is_temporary(future)) return weft_await(future); /* consumes it */
     intptr_t result = weft_await(future);
     weft_release(future);
     return result;

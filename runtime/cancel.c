@@ -1,7 +1,8 @@
 /* Cancellation: asyncio's edge-triggered requests, from any thread.
  *
  * A request is counted in the task's state word (future.h). It is delivered where the task waits:
- *  - at a future or task: the request moves on to that one, and the task waits on until it has ended;
+ *  - at a future or task: the request moves on to that one, and the task waits on until it has ended; a gather
+ *    or shield (WEFT__KIND_CUSTOM) is asked to accept it, and passes it on to its own after the task was let go;
  *  - at anything else (timer, operation): that wait is asked to end; it comes out as -ECANCELED, which
  *    consumes the request, or as a result that came first, and then the request stays for the next wait;
  *  - nowhere, because the task runs: it finds the request when it next publishes a wait.
@@ -16,7 +17,10 @@
  * request to what is awaited, takes a reference on it, lets the task go, and continues there. If the awaited
  * one has just finished, the request has never left the awaiter: taking it first and giving it back was
  * rejected, for a timeout scope that ends in between could no longer tell it from others (`epoch`). Holding
- * several BUSY bits at once was rejected too: two cancellers on a cycle of awaits would wait for each other. */
+ * several BUSY bits at once was rejected too: two cancellers on a cycle of awaits would wait for each other.
+ *
+ * A request's message is stored before the request is made: whoever sees the one sees the other. Of two
+ * cancellers at the same time either's message may be the one that is kept. */
 #include "assert.h"
 #include "task.h"
 #include "worker.h"
@@ -36,9 +40,15 @@ bool weft__cancel_consume(struct weft__task *task) {
     return true;
 }
 
+/* The message goes before the request; most have none. */
+static void leave_message(weft_future *future, const char *message) {
+    if (load_relaxed(&future->message) != message) store_relaxed(&future->message, message);
+}
+
 /* C1. False if the task is done, or no task yet. */
-static bool request(struct weft__task *task, uint16_t *epoch) {
+static bool request(struct weft__task *task, uint16_t *epoch, const char *message) {
     uint64_t state = load_relaxed(&task->future.state), next;
+    if (weft__phase(state) != WEFT__DONE) leave_message(&task->future, message);
     do {
         enum weft__phase phase = weft__phase(state);
         if (phase == WEFT__DONE || phase == WEFT__COROUTINE) return false;
@@ -50,24 +60,36 @@ static bool request(struct weft__task *task, uint16_t *epoch) {
     return true;
 }
 
-/* Passes a request of `task` on to what it awaits, under BUSY. Returns that if it is a task, with a
- * reference. If it is done by now, the request stays. */
-static struct weft__task *pass_on(struct weft__task *task, weft_future *awaited) {
-    struct weft__task *child = weft__task_of(awaited);
-    if (!child) {
-        if (weft__future_complete(awaited, -ECANCELED, true, 0)) weft__cancel_consume(task);
-        return NULL;
-    }
-    if (!request(child, NULL)) return NULL;
-    weft__cancel_consume(task);
-    weft_ref(awaited);
-    return child;
+static bool accept(struct weft__custom *custom, const char *message) {
+    if (weft__is_done(&custom->future)) return false;
+    leave_message(&custom->future, message);
+    return custom->ops->accept_cancel(&custom->future);
 }
 
-/* Delivers a request of `task`, if it has one and waits. Returns the task that it was passed on to, with a
- * reference; NULL if the journey ends here. `in_circle`: it shall end where a wait can be given up. The caller
- * holds a reference on the task, or is its worker. */
-static struct weft__task *deliver(struct weft__task *task, bool in_circle) {
+/* Passes a request of `task` on to what it awaits, under BUSY. Returns that, with a reference, if there the
+ * journey goes on. If it is done by now, the request stays. */
+static weft_future *pass_on(struct weft__task *task, weft_future *awaited) {
+    const char *message = load_relaxed(&task->future.message);
+    struct weft__task *child = weft__task_of(awaited);
+    struct weft__custom *custom = weft__custom_of(awaited);
+    bool accepted = child    ? request(child, NULL, message)
+                    : custom ? accept(custom, message)
+                             : weft__future_cancel(awaited, message);
+    if (!accepted) return NULL;
+    weft__cancel_consume(task);
+    return child || custom ? weft_ref(awaited) : NULL;
+}
+
+/* Whether the request came to where it is through `future`. */
+static bool came_through(const struct weft__passage *passage, const weft_future *future) {
+    while (passage && passage->through != future) passage = passage->outer;
+    return passage;
+}
+
+/* Delivers a request of `task`, if it has one and waits. Returns what it was passed on to, with a reference;
+ * NULL if the journey ends here. `in_circle`: it shall end where a wait can be given up. The caller holds a
+ * reference on the task, or is its worker. */
+static weft_future *deliver(struct weft__task *task, bool in_circle, const struct weft__passage *passage) {
     uintptr_t word = load_seq_cst(&task->wait); /* C2 */
     for (unsigned round = 0;; round++) {
         if (!word) return NULL;
@@ -79,8 +101,9 @@ static struct weft__task *deliver(struct weft__task *task, bool in_circle) {
         }
     }
     struct weft__wait *wait = (struct weft__wait *)word;
-    struct weft__task *next = NULL;
+    weft_future *next = NULL;
     if (weft__cancel_pending(task)) {
+        in_circle |= came_through(passage, wait->future);
         if (wait->future && !(in_circle && wait->cancel)) next = pass_on(task, wait->future);
         else if (wait->cancel) wait->cancel(wait);
     }
@@ -88,16 +111,23 @@ static struct weft__task *deliver(struct weft__task *task, bool in_circle) {
     return next;
 }
 
+/* Where the chain of awaits branches, or ends at a future that knows better. Consumes the reference. */
+static void pass_through(weft_future *future, const struct weft__passage *passage) {
+    struct weft__passage longer = {passage, future};
+    weft__custom_of(future)->ops->pass_cancel(future, &longer);
+    weft_release(future);
+}
+
 /* Delivers, and goes on along the chain of awaits until the request has arrived. If it comes back to a task
  * that it met (Brent's cycle detection), these tasks wait for each other: then the next one that waits, and does
- * not run another one in place, gives up its wait. */
-static void walk(struct weft__task *task) {
+ * not run another one in place, gives up its wait. So does a task that awaits what the request came through. */
+static void walk(struct weft__task *task, const struct weft__passage *passage) {
     struct weft__task *met = task;
     weft_ref(&task->future);
     weft_ref(&met->future); /* or its record might be used again, and be taken for it */
     bool in_circle = false;
     for (unsigned steps = 0, limit = 2;; steps++) {
-        struct weft__task *next = deliver(task, in_circle);
+        weft_future *next = deliver(task, in_circle, passage);
         if (steps == limit) {
             weft_release(&met->future);
             weft_ref(&task->future);
@@ -105,23 +135,55 @@ static void walk(struct weft__task *task) {
             limit *= 2;
         }
         weft_release(&task->future);
-        task = next;
+        task = weft__task_of(next);
+        if (!task && next) pass_through(next, passage);
         if (!task) break;
         in_circle |= task == met;
     }
     weft_release(&met->future);
 }
 
-bool weft__cancel_request(struct weft__task *task, uint16_t *epoch) {
-    if (!request(task, epoch)) return false;
-    walk(task);
+static bool cancel_task(struct weft__task *task, uint16_t *epoch, const char *message,
+                        const struct weft__passage *passage) {
+    if (!request(task, epoch, message)) return false;
+    walk(task, passage);
     return true;
 }
 
-bool weft_cancel(weft_future *future) {
-    if (!future || future->kind == WEFT__KIND_IMMORTAL) return false;
-    struct weft__task *task = weft__task_of(future);
-    return task ? weft__cancel_request(task, NULL) : weft__future_complete(future, -ECANCELED, true, 0);
+static bool cancel_custom(struct weft__custom *custom, const char *message, const struct weft__passage *passage) {
+    if (!accept(custom, message)) return false;
+    pass_through(weft_ref(&custom->future), passage);
+    return true;
+}
+
+bool weft__cancel_request(struct weft__task *task, uint16_t *epoch) {
+    return cancel_task(task, epoch, NULL, NULL);
+}
+
+bool weft__cancel_along(weft_future *future, const char *message, const struct weft__passage *passage) {
+    switch ((enum weft__kind)future->kind) {
+    case WEFT__KIND_TASK: return cancel_task((struct weft__task *)future, NULL, message, passage);
+    case WEFT__KIND_CUSTOM: return cancel_custom((struct weft__custom *)future, message, passage);
+    case WEFT__KIND_FUTURE: return weft__future_cancel(future, message);
+    case WEFT__KIND_IMMORTAL: break;
+    }
+    return false;
+}
+
+bool weft_cancel_with(weft_future *future, const char *message) {
+    return future && weft__cancel_along(future, message, NULL);
+}
+
+bool weft_cancel(weft_future *future) { return weft_cancel_with(future, NULL); }
+
+const char *weft_cancel_message(const weft_future *future) {
+    weft_future *self = (weft_future *)(uintptr_t)future;
+    if (!self || (weft__is_done(self) && self->result != -ECANCELED)) return NULL;
+    return load_relaxed(&self->message);
+}
+
+void weft__cancel_inherit(struct weft__task *task, weft_future *future) {
+    if (future->result == -ECANCELED) leave_message(&task->future, load_relaxed(&future->message));
 }
 
 int weft_cancelling(const weft_task *task) {
@@ -161,7 +223,7 @@ uint32_t weft__cancel_withdraw(struct weft__task *task, uint16_t epoch) {
 void weft__wait_publish(struct weft__task *task, struct weft__wait *wait) {
     weft__debug_assert(((uintptr_t)wait & BUSY) == 0);
     exchange_seq_cst(&task->wait, (uintptr_t)wait);                /* T1 */
-    if (weft__cancel_pending(task)) walk(task); /* T2 */
+    if (weft__cancel_pending(task)) walk(task, NULL); /* T2 */
 }
 
 void weft__wait_retract(struct weft__task *task) {

@@ -36,6 +36,7 @@ bool weft__future_try_ref(weft_future *future) {
 
 static void free_record(weft_future *future) {
     if (future->kind == WEFT__KIND_TASK) weft__task_fini((struct weft__task *)future);
+    else if (future->kind == WEFT__KIND_CUSTOM) weft__custom_of(future)->ops->fini(future);
     store_release(&future->state, WEFT__FREE); /* pairs with the acquire in weft__future_try_ref */
     weft__slab_give(weft__worker_slab(), future);
 }
@@ -130,7 +131,7 @@ static void serve(struct weft__waiter *newest) {
 
 /* ---- completion ---- */
 
-bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled, unsigned gone) {
+static bool complete(weft_future *future, intptr_t result, bool cancelled, unsigned gone, const char *message) {
     weft__debug_assert(future->kind != WEFT__KIND_IMMORTAL);
     uint64_t state = load_acquire(&future->state), next;
     struct weft__waiter *waiters = NULL;
@@ -153,6 +154,7 @@ bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled,
         }
         bool requested = state & WEFT__REQUESTS;
         future->result = requested ? -ECANCELED : result;
+        if (message) store_relaxed(&future->message, message); /* published with the result */
         next = (state & ~(WEFT__PHASE | WEFT__LOCKED | WEFT__WAITED | WEFT__REQUESTS)) | WEFT__DONE;
         if (cancelled || requested) next |= WEFT__CANCELLED;
         if (!waiters) next -= gone * WEFT__REFERENCE;
@@ -166,6 +168,31 @@ bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled,
         free_record(future);
     }
     return true;
+}
+
+bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled, unsigned gone) {
+    return complete(future, result, cancelled, gone, NULL);
+}
+
+bool weft__future_cancel(weft_future *future, const char *message) {
+    weft__debug_assert(future->kind == WEFT__KIND_FUTURE);
+    return complete(future, -ECANCELED, true, 0, message);
+}
+
+/* ---- other makers ---- */
+
+void *weft__custom_new(const struct weft__future_ops *ops) {
+    struct weft__custom *custom = weft__slab_take(weft__worker_slab());
+    if (!custom) return NULL;
+    weft__future_init(&custom->future, WEFT__KIND_CUSTOM);
+    custom->ops = ops;
+    store_release(&custom->future.state, WEFT__PENDING | WEFT__REFERENCE); /* pairs with weft__future_try_ref */
+    return custom;
+}
+
+void weft__future_embed(weft_future *future) {
+    weft__future_init(future, WEFT__KIND_FUTURE);
+    atomic_init(&future->state, WEFT__PENDING | WEFT__REFERENCE); /* the reference is never given up */
 }
 
 /* ---- the public face ---- */
@@ -196,7 +223,7 @@ weft_loop *weft__future_loop(const weft_future *future) {
 weft_future *weft__future_failed(int error) {
 #define FAILED(code) \
     { .state = WEFT__DONE | WEFT__REFERENCE, .result = -(code), .kind = WEFT__KIND_IMMORTAL }
-    static weft_future failures[] = {FAILED(EINVAL), FAILED(ENOMEM), FAILED(EPERM), FAILED(ESHUTDOWN)};
+    static weft_future failures[] = {FAILED(EINVAL), FAILED(ENOMEM), FAILED(EPERM), FAILED(ESHUTDOWN), FAILED(0)};
 #undef FAILED
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
         if (failures[i].result == error) return &failures[i];
@@ -204,14 +231,19 @@ weft_future *weft__future_failed(int error) {
     return NULL;
 }
 
+/* Completed by weft alone. */
+static bool is_anothers(const weft_future *future) {
+    return future->kind == WEFT__KIND_TASK || future->kind == WEFT__KIND_CUSTOM;
+}
+
 int weft_future_set_result(weft_future *future, intptr_t value) {
-    if (!future || future->kind == WEFT__KIND_TASK || weft_is_error(value)) return -EINVAL;
+    if (!future || is_anothers(future) || weft_is_error(value)) return -EINVAL;
     if (future->kind == WEFT__KIND_IMMORTAL) return -EALREADY;
     return weft__future_complete(future, value, false, 0) ? 0 : -EALREADY;
 }
 
 int weft_future_set_exception(weft_future *future, int error) {
-    if (!future || future->kind == WEFT__KIND_TASK || !weft_is_error(error)) return -EINVAL;
+    if (!future || is_anothers(future) || !weft_is_error(error)) return -EINVAL;
     if (future->kind == WEFT__KIND_IMMORTAL) return -EALREADY;
     return weft__future_complete(future, error, false, 0) ? 0 : -EALREADY;
 }

@@ -52,7 +52,7 @@ struct weft__waiter {
     _Atomic bool unwanted;                      /* taken back before it was added */
 };
 
-enum weft__kind { WEFT__KIND_FUTURE, WEFT__KIND_TASK, WEFT__KIND_IMMORTAL };
+enum weft__kind { WEFT__KIND_FUTURE, WEFT__KIND_TASK, WEFT__KIND_IMMORTAL, WEFT__KIND_CUSTOM };
 
 struct weft_future {
     _Atomic uint64_t state;
@@ -81,16 +81,58 @@ static inline bool weft__is_done(const weft_future *future) {
     return weft__phase(load_acquire(&((weft_future *)(uintptr_t)future)->state)) == WEFT__DONE;
 }
 
+/* The way that a cancel request takes through futures of kind CUSTOM; lives on the canceller's stack. */
+struct weft__passage {
+    const struct weft__passage *outer;
+    const weft_future *through;
+};
+
+/* A future that knows what to do about a cancel request: a gather, a shield. One slab record, which begins
+ * with this. Only its maker completes it, and exactly once. */
+struct weft__future_ops {
+    bool temporary; /* consumed by the first call that takes it (weft_await, weft_gather, ...) */
+    /* True: the completion to come will report the request. Only marks: a canceller holds a task inside its
+     * wait meanwhile. Thread: any. */
+    bool (*accept_cancel)(weft_future *future);
+    /* Does what there is to do about a request that was accepted; with a reference. Passes it on with
+     * weft__cancel_along and `passage`. Thread: any. */
+    void (*pass_cancel)(weft_future *future, const struct weft__passage *passage);
+    void (*fini)(weft_future *future); /* last rites, before the record goes back. Thread: any */
+};
+struct weft__custom {
+    weft_future future;
+    const struct weft__future_ops *ops; /* const after init */
+};
+
+static inline struct weft__custom *weft__custom_of(weft_future *future) {
+    return future && future->kind == WEFT__KIND_CUSTOM ? (struct weft__custom *)future : NULL;
+}
+/* Gives up a reference on what the first call that takes it consumes; but for coroutines. */
+static inline void weft__release_temporary(weft_future *future) {
+    struct weft__custom *custom = weft__custom_of(future);
+    if (custom && custom->ops->temporary) weft_release(future);
+}
+
+/* A fresh custom future, a slab record, with one reference; NULL without memory. */
+void *weft__custom_new(const struct weft__future_ops *ops);
+
+/* Makes an empty plain future of memory that is no slab record: it is never freed, and whoever owns the memory
+ * sees to it that nobody touches it any more. */
+void weft__future_embed(weft_future *future);
+
 /* Fills the head of a fresh record, but for the state word, whose store publishes it. */
 void weft__future_init(weft_future *future, enum weft__kind kind);
 
-/* A future for whoever cannot make one: completed with `error`, never freed. */
+/* A future for whoever cannot make one: completed with `error` (or 0), never freed. */
 weft_future *weft__future_failed(int error);
 
 /* Completes with `result`. `gone`: references that the completer gives up with it. `cancelled`: ended by
  * cancellation. False if it was done already (then nothing changes, and the references remain). A task
  * that has an undelivered cancel request ends with -ECANCELED whatever `result` says (rule X12). */
 bool weft__future_complete(weft_future *future, intptr_t result, bool cancelled, unsigned gone);
+
+/* Cancels a plain future; `message` may be NULL. False if it was done already. */
+bool weft__future_cancel(weft_future *future, const char *message);
 
 /* Adds `waiter`; false if the future is done or the waiter unwanted (then it is not added). */
 bool weft__future_add_waiter(weft_future *future, struct weft__waiter *waiter);

@@ -12,7 +12,9 @@ struct weft__context;
 struct weft__runtime;
 struct weft__worker;
 
-/* What a worker's local FIFO and its inbox hold: a task, a callback, a message. */
+/* What a worker's local FIFO and its inbox hold: a task, a callback, a message. One that is still queued when
+ * its loop has ended is run too, with worker == NULL: it gives back what it holds, and calls nothing of the
+ * user's. (A task record has no room for a second function here.) */
 struct weft__runnable {
     struct weft__item link;
     /* Thread: the worker's. With NULL for the worker: the loop has ended; discard it. */
@@ -61,6 +63,14 @@ static inline struct weft__task *weft__task_of(weft_future *future) {
     return future && future->kind == WEFT__KIND_TASK ? (struct weft__task *)future : NULL;
 }
 
+/* What the first call that takes it consumes: an undriven coroutine (or a driven one, which takes no more), a
+ * gather, a shield. */
+static inline bool weft__is_temporary(weft_future *future) {
+    struct weft__task *task = weft__task_of(future);
+    struct weft__custom *custom = weft__custom_of(future);
+    return task ? !task->runtime : custom && custom->ops->temporary;
+}
+
 static inline void *weft__task_arg(struct weft__task *task) {
     return task->future.arg_kind == WEFT__ARG_INLINE ? task->inline_arg : *(void **)(void *)task->inline_arg;
 }
@@ -101,6 +111,14 @@ void weft__task_suspend(bool (*commit)(struct weft__task *task, void *arg), void
 /* Makes a suspended task ready. Exactly once per suspension. Thread: any. */
 void weft__task_wake(struct weft__task *task);
 
+/* weft_await in the running task for a future that is not done, with a limit: at `deadline_ns`, the task
+ * completes the plain future itself, with -ETIMEDOUT. Neither runs anything in place nor consumes. */
+intptr_t weft__await_until(struct weft__task *task, weft_future *future, int64_t deadline_ns);
+/* weft_await on a plain thread, with a limit: gives up with -ETIMEDOUT. */
+intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns);
+/* `timeout_ns` from now, INT64_MAX at most. */
+int64_t weft__deadline(int64_t timeout_ns);
+
 /* Last rites of a record. Thread: any. */
 void weft__task_fini(struct weft__task *task);
 void weft__coroutine_warn(struct weft__task *task);
@@ -113,7 +131,11 @@ void weft__wait_retract(struct weft__task *task);
 /* Whether the task has a cancel request that was not delivered; and delivers it. Thread: the task's. */
 bool weft__cancel_pending(struct weft__task *task);
 bool weft__cancel_consume(struct weft__task *task);
-/* weft_cancel for a timeout scope: also tells the epoch in which the request was made. */
+/* weft_cancel_with for whoever passes a request on to `future`; with it he says what he came through. */
+bool weft__cancel_along(weft_future *future, const char *message, const struct weft__passage *passage);
+/* The task's await came out with what `future`, done, holds: if -ECANCELED, its message becomes the task's. */
+void weft__cancel_inherit(struct weft__task *task, weft_future *future);
+/* weft_cancel for a timeout scope or a group: also tells the epoch in which the request was made. */
 bool weft__cancel_request(struct weft__task *task, uint16_t *epoch);
 /* Requests that were delivered and not taken back. Thread: the task's. */
 uint32_t weft__cancel_delivered(struct weft__task *task);

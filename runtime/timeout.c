@@ -5,17 +5,21 @@
  *     ACTIVE --exit--> ENDED
  *
  * The timer fires on the worker where the scope was entered, while the task may run on another: exit takes
- * the timer back first, and if it is just firing waits until the firing is over (some hundred ns). */
+ * the timer back first, and if it is just firing waits until the firing is over (some hundred ns). On a
+ * strict-order loop the request takes a turn of the queue, as CPython's timer callbacks do; exit calls it off. */
 #include <weft/timeout.h>
 
 #include <stddef.h>
 
 #include "assert.h"
+#include "turn.h"
 #include "worker.h"
 
 struct scope {
     struct weft__timer timer;
-    struct weft__task *task;       /* NULL: not entered, or ended */
+    uintptr_t entered;             /* cookie(self) between enter and exit */
+    struct weft__task *task;
+    struct weft__call *queued;     /* strict order: the timer has fired, and the request waits for its turn */
     uint32_t delivered_before;     /* the task's cancel requests that were delivered when it was entered */
     uint16_t epoch;                /* written by the timer before `expired` */
     _Atomic bool expired;
@@ -24,22 +28,32 @@ _Static_assert(sizeof(struct scope) <= sizeof(weft_timeout), "the public record 
 
 static struct scope *scope_of(const weft_timeout *timeout) { return (struct scope *)(uintptr_t)timeout; }
 
+/* Tells an entered scope from memory that holds anything else. */
+static uintptr_t cookie(const struct scope *self) { return (uintptr_t)self ^ (uintptr_t)UINT64_C(0x77656674206c696d); }
+static bool is_entered(const struct scope *self) { return self && self->entered == cookie(self); }
+
+static void expire_now(void *arg) {
+    struct scope *self = arg;
+    self->queued = NULL;
+    store_relaxed(&self->expired, weft__cancel_request(self->task, &self->epoch));
+}
+
 static void expire(struct weft__timer *timer) {
     struct scope *self = weft__container_of(timer, struct scope, timer);
     struct weft__task *task = self->task;
+    struct weft__worker *worker = weft__world_worker();
     weft_ref(&task->future);
-    store_relaxed(&self->expired, weft__cancel_request(task, &self->epoch));
+    if (worker->strict) self->queued = weft__call_queue(worker, expire_now, self);
+    else expire_now(self);
     weft__timer_fired(timer); /* publishes expired and epoch; from here the scope may be gone */
     weft_release(&task->future);
 }
 
-/* Takes the timer out of the wheel, or waits until it has fired. */
+/* From here nobody but the task touches the scope. */
 static void disarm(struct scope *self) {
-    enum weft__timer_cancel was = weft__timer_cancel(&self->timer);
-    for (unsigned round = 0; was == WEFT__CANCEL_FIRING; round++) {
-        weft__world_relax(round);
-        was = weft__timer_cancel(&self->timer);
-    }
+    weft__timer_settle(&self->timer);
+    if (self->queued) weft__call_off(self->queued);
+    self->queued = NULL;
 }
 
 /* A timer that is due at once asks for no wheel: the next await that suspends finds the request. */
@@ -50,17 +64,19 @@ static void arm(struct scope *self, int64_t deadline_ns, int64_t now_ns) {
         weft__timer_arm(&self->timer, deadline_ns);
         return;
     }
-    store_relaxed(&self->timer.state, WEFT__TIMER_FIRING);
-    expire(&self->timer);
+    store_relaxed(&self->timer.state, WEFT__TIMER_IDLE);
+    expire_now(self);
 }
 
 static int enter(weft_timeout *timeout, int64_t deadline_ns, int64_t now_ns) {
-    if (!timeout) return -EINVAL;
     struct scope *self = scope_of(timeout);
     struct weft__worker *worker = weft__world_worker();
+    if (!self || is_entered(self)) return -EINVAL;
     self->task = worker ? worker->current : NULL;
     store_relaxed(&self->expired, false);
+    self->queued = NULL;
     if (!self->task) return -EPERM;
+    self->entered = cookie(self);
     self->delivered_before = weft__cancel_delivered(self->task); /* others may come out together with ours */
     arm(self, deadline_ns, now_ns);
     return 0;
@@ -78,7 +94,7 @@ int weft_timeout_enter(weft_timeout *timeout, int64_t timeout_ns) {
 
 int weft_timeout_reschedule(weft_timeout *timeout, int64_t deadline_ns) {
     struct scope *self = scope_of(timeout);
-    if (!timeout || !self->task) return -EINVAL;
+    if (!is_entered(self)) return -EINVAL;
     disarm(self);
     if (load_relaxed(&self->expired)) return -EALREADY;
     arm(self, deadline_ns, weft__world_now());
@@ -87,11 +103,10 @@ int weft_timeout_reschedule(weft_timeout *timeout, int64_t deadline_ns) {
 
 intptr_t weft_timeout_exit(weft_timeout *timeout, intptr_t result) {
     struct scope *self = scope_of(timeout);
-    if (!timeout) return -EINVAL;
-    if (!self->task) return -EINVAL;
+    if (!is_entered(self)) return -EINVAL;
     disarm(self);
     struct weft__task *task = self->task;
-    self->task = NULL;
+    self->entered = 0;
     if (!load_relaxed(&self->expired)) return result;
     bool alone = weft__cancel_withdraw(task, self->epoch) <= self->delivered_before;
     return result == -ECANCELED && alone ? -ETIMEDOUT : result;

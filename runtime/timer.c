@@ -54,6 +54,14 @@ enum weft__timer_cancel weft__timer_cancel(struct weft__timer *timer) {
     return was;
 }
 
+void weft__timer_settle(struct weft__timer *timer) {
+    enum weft__timer_cancel was = weft__timer_cancel(timer);
+    for (unsigned round = 0; was == WEFT__CANCEL_FIRING; round++) {
+        weft__world_relax(round);
+        was = weft__timer_cancel(timer);
+    }
+}
+
 void weft__timers_fire(struct weft__timers *timers, int64_t now_ns, bool strict) {
     struct weft__list due;
     weft__list_init(&due);

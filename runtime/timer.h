@@ -47,6 +47,10 @@ bool weft__timer_arm_due(struct weft__timer *timer, int64_t deadline_ns);
 enum weft__timer_cancel { WEFT__CANCEL_DONE, WEFT__CANCEL_EARLY, WEFT__CANCEL_FIRING, WEFT__CANCEL_LATE };
 enum weft__timer_cancel weft__timer_cancel(struct weft__timer *timer);
 
+/* Takes the timer out of the wheel, or waits until its firing is over: nobody touches it any more. Not for a
+ * timer whose fire function hands it over to somebody. Thread: any but the one that fires it. */
+void weft__timer_settle(struct weft__timer *timer);
+
 /* The last touch of a fire function. Pairs with weft__timer_settle. */
 static inline void weft__timer_fired(struct weft__timer *timer) {
     store_release(&timer->state, WEFT__TIMER_IDLE);

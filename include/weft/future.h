@@ -18,7 +18,7 @@ weft_future *weft_future_new(void);
 
 /* Completes `future` with `value`, and serves everybody who waits for it.
  * Thread: any. Suspends: no. Owns: borrows the future.
- * Errors: -EINVAL (NULL, a task or coroutine, or a value that is an error), -EALREADY (done already;
+ * Errors: -EINVAL (NULL, a task, coroutine, gather or shield, or a value that is an error), -EALREADY (done already;
  * nothing changes). */
 int weft_future_set_result(weft_future *future, intptr_t value);
 
@@ -55,7 +55,7 @@ void weft_release(weft_future *future);
  * plain call, and an unstarted task may be run in place. Outside a task: blocks the calling thread.
  * If the awaiting task is cancelled meanwhile, the request goes to what is awaited, and the call returns
  * when that has ended.
- * Thread: any. Suspends: yes. Owns: borrows a future or task; consumes a coroutine.
+ * Thread: any. Suspends: yes. Owns: borrows a future or task; consumes a coroutine, gather or shield.
  * Errors: the future's own; -EINVAL (NULL, a coroutine driven already), -EDEADLK (a task that awaits
  * itself; a loop's callback), -EPERM (a coroutine outside a task), -ECANCELED (a request that was pending
  * when the call began to wait). */

@@ -70,6 +70,17 @@ bool weft_iscoroutine(const weft_future *awaitable);
  * will be observed, false: already done (or NULL, or a coroutine). */
 bool weft_cancel(weft_future *future);
 
+/* weft_cancel with a message for whoever observes the request. It travels with it: to what a task awaits, and
+ * from what was cancelled to the task that awaited it.
+ * Thread: any. Suspends: no. Owns: borrows the message for as long as either future lives; a constant string
+ * is best. Errors: as weft_cancel. */
+bool weft_cancel_with(weft_future *future, const char *message);
+
+/* The message of the last cancel request that reached `future`; NULL: it had none, or there was none, or the
+ * future has ended otherwise than with -ECANCELED.
+ * Thread: any. Suspends: no. Owns: borrowed from whoever cancelled. Errors: none. */
+const char *weft_cancel_message(const weft_future *future);
+
 /* The number of cancellation requests that `task` has been sent, less those withdrawn (task.cancelling()).
  * Thread: any. Suspends: no. Errors: -EINVAL (not a task). */
 int weft_cancelling(const weft_task *task);

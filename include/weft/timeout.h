@@ -31,7 +31,7 @@ typedef struct weft_timeout {
 /* Begins a scope that ends `timeout_ns` from now; WEFT_FOREVER: never; zero or less: at the first await
  * that suspends.
  * Thread: task. Suspends: no. Owns: the scope must stay where it is until weft_timeout_exit.
- * Errors: -EINVAL (NULL), -EPERM (not in a task). */
+ * Errors: -EINVAL (NULL, entered and not exited), -EPERM (not in a task). */
 int weft_timeout_enter(weft_timeout *timeout, int64_t timeout_ns);
 int weft_timeout_enter_at(weft_timeout *timeout, int64_t deadline_ns);
 

@@ -5,6 +5,7 @@
 #include <weft/base.h>
 
 #include <weft/async.h>
+#include <weft/combine.h>
 #include <weft/context.h>
 #include <weft/debug.h>
 #include <weft/future.h>

@@ -10,7 +10,9 @@
 #include <weft/io.h>
 #include <weft/loop.h>
 #include <weft/parallel.h>
+#include <weft/queue.h>
 #include <weft/run.h>
+#include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/timeout.h>
 

@@ -12,8 +12,10 @@
 #include <weft/io.h>
 #include <weft/loop.h>
 #include <weft/parallel.h>
+#include <weft/queue.h>
 #include <weft/run.h>
 #include <weft/signal.h>
+#include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/timeout.h>
 

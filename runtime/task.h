@@ -89,7 +89,7 @@ void weft__task_step(struct weft__worker *worker, struct weft__runnable *runnabl
  * task. Owns: takes the run's reference. Thread: its worker, on the stack that the task is to have. */
 void weft__task_run(struct weft__task *task);
 
-/* What a task's fiber runs; the entry of every stack pool. */
+/* What every stack's fiber runs, one body after the other; the entry of every stack pool. */
 void weft__task_fiber(struct weft__fiber *fiber);
 
 /* Switches from the running task to the scheduler, which then calls commit(task, arg) on its own stack,

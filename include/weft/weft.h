@@ -7,6 +7,7 @@
 #include <weft/async.h>
 #include <weft/debug.h>
 #include <weft/future.h>
+#include <weft/generator.h>
 #include <weft/io.h>
 #include <weft/loop.h>
 #include <weft/parallel.h>

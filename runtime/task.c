@@ -45,6 +45,7 @@ void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn) {
 void weft__task_fini(struct weft__task *task) {
     weft__debug_assert(load_relaxed(&task->wait) == 0 && !task->stack);
     if (task->future.arg_kind == WEFT__ARG_OWNED) free(weft__task_arg(task));
+    if (task->future.arg_kind == WEFT__ARG_HOLDS_FUTURE) weft_release(*(weft_future **)weft__task_arg(task));
 }
 
 const char *weft_task_name(const weft_task *task) {

@@ -29,6 +29,7 @@ enum weft__arg {
     WEFT__ARG_VALUE,  /* inline_arg holds the argument, a pointer of the user's */
     WEFT__ARG_OWNED,  /* the same, but freed with the record */
     WEFT__ARG_INLINE, /* the argument is the address of inline_arg */
+    WEFT__ARG_HOLDS_FUTURE, /* the same; it begins with a reference to a future, or NULL */
 };
 
 struct weft__task {
@@ -61,7 +62,7 @@ static inline struct weft__task *weft__task_of(weft_future *future) {
 }
 
 static inline void *weft__task_arg(struct weft__task *task) {
-    return task->future.arg_kind == WEFT__ARG_INLINE ? task->inline_arg : *(void **)(void *)task->inline_arg;
+    return task->future.arg_kind >= WEFT__ARG_INLINE ? task->inline_arg : *(void **)(void *)task->inline_arg;
 }
 
 /* Makes `arg` the argument: a pointer of the user's, or one to be freed with the record. */

@@ -13,6 +13,7 @@
 #include <weft/parallel.h>
 #include <weft/run.h>
 #include <weft/task.h>
+#include <weft/timed.h>
 #include <weft/timeout.h>
 
 #endif

@@ -1,4 +1,6 @@
 /* Coroutines: records that hold a function and its argument, and have not been scheduled. */
+#include <weft/async.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +35,17 @@ weft_future *weft_coroutine(weft_fn *fn, void *arg) {
 bool weft_iscoroutine(const weft_future *awaitable) {
     return awaitable && awaitable->kind == WEFT__KIND_TASK &&
            weft__phase(load_relaxed(&((weft_future *)(uintptr_t)awaitable)->state)) == WEFT__COROUTINE;
+}
+
+/* The linker's names for the ends of a section; both are NULL in a program without coroutine functions. */
+#define SECTION_END __attribute__((weak, visibility("hidden")))
+extern struct weft_coroutine_descriptor __start_weft_coroutines[] SECTION_END;
+extern struct weft_coroutine_descriptor __stop_weft_coroutines[] SECTION_END;
+
+bool weft_is_coroutine_function(weft_coroutine_function function) {
+    for (struct weft_coroutine_descriptor *at = __start_weft_coroutines; at < __stop_weft_coroutines; at++)
+        if (function && at->maker == function) return true;
+    return false;
 }
 
 int weft_coroutine_close(weft_future *coroutine) {

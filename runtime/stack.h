@@ -34,8 +34,10 @@ struct weft__stack {
     char *base;                 /* of the slot */
     void *mapping;              /* that the slot lies in */
     enum weft__guard guard;
-    void *task;                 /* whom the fiber runs, and */
-    struct weft__stack_pool *pool; /* where the stack goes back to: for the owner to use */
+    /* for the owner to use: */
+    void (*body)(struct weft__stack *stack); /* what the fiber runs next, */
+    void *task;                 /* for whom: a task, or a generator; and */
+    struct weft__stack_pool *pool; /* where the stack goes back to */
 };
 
 struct weft__stack_pool {

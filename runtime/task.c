@@ -47,6 +47,7 @@ void weft__task_fini(struct weft__task *task) {
     weft__debug_assert(load_relaxed(&task->wait) == 0 && !task->stack);
     weft__context_release(task->context);
     if (task->future.arg_kind == WEFT__ARG_OWNED) free(weft__task_arg(task));
+    if (task->future.arg_kind == WEFT__ARG_HOLDS_FUTURE) weft_release(*(weft_future **)weft__task_arg(task));
 }
 
 const char *weft_task_name(const weft_task *task) {
@@ -185,16 +186,19 @@ static bool commit_end(struct weft__task *none, void *arg) {
     return true;
 }
 
+/* The body of a task's stack. */
+static void run_and_leave(struct weft__stack *stack) {
+    weft__task_run(stack->task);
+    struct weft__worker *worker = weft__world_worker();
+    worker->current = NULL;
+    worker->commit = commit_end;
+    worker->commit_arg = stack;
+    weft__fiber_switch(&stack->fiber, &worker->scheduler);
+}
+
 void weft__task_fiber(struct weft__fiber *fiber) {
     struct weft__stack *stack = weft__container_of(fiber, struct weft__stack, fiber);
-    for (;;) {
-        weft__task_run(stack->task);
-        struct weft__worker *worker = weft__world_worker();
-        worker->current = NULL;
-        worker->commit = commit_end;
-        worker->commit_arg = stack;
-        weft__fiber_switch(fiber, &worker->scheduler);
-    }
+    for (;;) stack->body(stack); /* which has switched away for good, and returns when it has a successor */
 }
 
 /* Gives an unstarted task its stack. Without memory the task ends with -ENOMEM; one that must start, because
@@ -212,6 +216,7 @@ static bool start(struct weft__worker *worker, struct weft__task *task) {
         return false;
     }
     stack->pool = pool;
+    stack->body = run_and_leave;
     stack->task = task;
     task->stack = stack;
     return true;
@@ -223,12 +228,11 @@ void weft__task_step(struct weft__worker *worker, struct weft__runnable *runnabl
         weft__assert(weft__task_claim(task, WEFT__READY, 0));
     if (!task->stack && !start(worker, task)) return;
     weft__budget_renew(worker);
-    struct weft__fiber *fiber = &task->stack->fiber;
     do {
         counter_add(&worker->counters.switches, 1);
         worker->current = task;
-        weft__fiber_switch(&worker->scheduler, fiber);
-        task = worker->current; /* another one on the same stack, if one was run in place */
+        weft__fiber_switch(&worker->scheduler, &task->stack->fiber);
+        task = worker->current; /* another one, if one was run in place; on a generator's stack perhaps */
         worker->current = NULL;
     } while (!worker->commit(task, worker->commit_arg));
 }

@@ -32,6 +32,7 @@ enum weft__arg {
     WEFT__ARG_VALUE,  /* inline_arg holds the argument, a pointer of the user's */
     WEFT__ARG_OWNED,  /* the same, but freed with the record */
     WEFT__ARG_INLINE, /* the argument is the address of inline_arg */
+    WEFT__ARG_HOLDS_FUTURE, /* the same; it begins with a reference to a future, or NULL */
 };
 
 struct weft__task {
@@ -72,7 +73,7 @@ static inline bool weft__is_temporary(weft_future *future) {
 }
 
 static inline void *weft__task_arg(struct weft__task *task) {
-    return task->future.arg_kind == WEFT__ARG_INLINE ? task->inline_arg : *(void **)(void *)task->inline_arg;
+    return task->future.arg_kind >= WEFT__ARG_INLINE ? task->inline_arg : *(void **)(void *)task->inline_arg;
 }
 
 /* Makes `arg` the argument: a pointer of the user's, or one to be freed with the record. */
@@ -100,7 +101,7 @@ void weft__task_step(struct weft__worker *worker, struct weft__runnable *runnabl
  * task. Owns: takes the run's reference. Thread: its worker, on the stack that the task is to have. */
 void weft__task_run(struct weft__task *task);
 
-/* What a task's fiber runs; the entry of every stack pool. */
+/* What every stack's fiber runs, one body after the other; the entry of every stack pool. */
 void weft__task_fiber(struct weft__fiber *fiber);
 
 /* Switches from the running task to the scheduler, which then calls commit(task, arg) on its own stack,

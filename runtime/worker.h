@@ -103,6 +103,10 @@ struct weft__runtime {
         struct weft__fifo queue;     /* lock: tasks from elsewhere, and what overflowed a ring */
         _Atomic size_t count;        /* written under lock */
     } injector;
+    struct {
+        weft__lock lock;
+        struct weft__list started;   /* lock: generators that are suspended or run; made by the first */
+    } generators;
     _Atomic uint64_t foreign_spawns; /* tasks scheduled by threads that are no worker of ours */
     _Atomic uint32_t guests;         /* foreign threads inside wake: the runtime waits for them to leave */
     _Atomic bool stopping;           /* leftovers are being cancelled: new tasks are born cancelled */
@@ -147,6 +151,12 @@ static inline struct weft__slab_cache *weft__worker_slab(void) {
     struct weft__worker *worker = weft__world_worker();
     return worker ? &worker->slab : NULL;
 }
+
+/* generator.c: closes every generator that has started in the runtime and not ended, in the order of their
+ * starting, and reports errors on stderr. Thread: a task of the runtime, one that may suspend. */
+void weft__generators_close(struct weft__runtime *runtime);
+/* Gives up those that even then have not ended: their bodies never go on. Thread: nobody's, after the end. */
+void weft__generators_fini(struct weft__runtime *runtime);
 
 /* budget.c: charges the running task one unit for something that did not suspend; yields when it is used
  * up. Thread: task. */

@@ -1,7 +1,6 @@
 # The public API, but for I/O.
 weft_test(errors)
 weft_test(out_of_memory WRAP malloc calloc aligned_alloc mmap)
-weft_test(coroutine)
 weft_test(task)
 weft_test(share SERIAL)
 weft_test(future TIMEOUT 300)
@@ -10,4 +9,3 @@ weft_test(cancel TIMEOUT 300)
 weft_test(timeout TIMEOUT 300)
 weft_test(run TIMEOUT 300)
 weft_test(migrate_errno)
-weft_test(threadsafe TIMEOUT 300)

@@ -22,28 +22,60 @@
 
 #include <weft/task.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Any function, whatever it takes and returns. */
+typedef void (*weft_coroutine_function)(void);
+
+/* What weft_async leaves in the section weft_coroutines for each function that it defines. */
+struct weft_coroutine_descriptor {
+    const char *name;
+    weft_coroutine_function maker;
+};
+
+/* Whether `function` was defined by weft_async or weft_async_extern, in the program or library that weft is
+ * linked into. False for every other function, also for one that returns a coroutine, and for NULL. Takes
+ * time in proportion to the number of coroutine functions. weft_iscoroutinefunction(delay) is the same
+ * without the cast.
+ * Thread: any. Suspends: no. Errors: none. */
+bool weft_is_coroutine_function(weft_coroutine_function function);
+#define weft_iscoroutinefunction(function) weft_is_coroutine_function((weft_coroutine_function)(function))
+
+#ifdef __cplusplus
+}
+#endif
+
 #define weft_async(name, ...) WEFT_ASYNC_(static, name, ##__VA_ARGS__)
 #define weft_async_extern(name, ...) WEFT_ASYNC_(, name, ##__VA_ARGS__)
 #define weft_async_declare(name, ...) weft_future *name(WEFT_PARAMETERS_(__VA_ARGS__))
 
 /* Five names per coroutine function: name (the maker), name__arguments (the copy), name__start (what the
- * task runs) and name__body (what the user writes). */
+ * task runs), name__body (what the user writes) and name__descriptor. */
 #define WEFT_ASYNC_(linkage, name, ...)                                                              \
+    WEFT_MAKER_(linkage, weft_future, weft_coroutine_copy, name, ##__VA_ARGS__)                      \
+    static struct weft_coroutine_descriptor name##__descriptor                                       \
+        __attribute__((used, section("weft_coroutines"), aligned(16))) = {                           \
+            #name, (weft_coroutine_function)name};                                                   \
+    static intptr_t name##__body(WEFT_PARAMETERS_(__VA_ARGS__))
+
+/* The maker: a function that copies its arguments and returns what make(name, start, copy, bytes) makes. */
+#define WEFT_MAKER_(linkage, type, make, name, ...)                                                  \
     static intptr_t name##__body(WEFT_PARAMETERS_(__VA_ARGS__));                                     \
     struct name##__arguments {                                                                       \
         WEFT_FIELDS_(__VA_ARGS__)                                                                    \
     };                                                                                               \
     static intptr_t name##__start(void *arg) {                                                       \
-        struct name##__arguments *weft__arguments = (struct name##__arguments *)arg;                       \
-        (void)weft__arguments;                                                                             \
+        struct name##__arguments *weft__arguments = (struct name##__arguments *)arg;                 \
+        (void)weft__arguments;                                                                       \
         return name##__body(WEFT_UNPACK_(__VA_ARGS__));                                              \
     }                                                                                                \
-    __attribute__((unused)) linkage weft_future *name(WEFT_PARAMETERS_(__VA_ARGS__)) {               \
-        struct name##__arguments weft__arguments;                                                          \
+    __attribute__((unused)) linkage type *name(WEFT_PARAMETERS_(__VA_ARGS__)) {                      \
+        struct name##__arguments weft__arguments;                                                    \
         WEFT_PACK_(__VA_ARGS__)                                                                      \
-        return weft_coroutine_copy(#name, name##__start, &weft__arguments, WEFT_BYTES_(__VA_ARGS__));      \
-    }                                                                                                \
-    static intptr_t name##__body(WEFT_PARAMETERS_(__VA_ARGS__))
+        return make(#name, name##__start, &weft__arguments, WEFT_BYTES_(__VA_ARGS__));               \
+    }
 
 /* The number of arguments, 0 to 8, pasted onto `prefix`. */
 #define WEFT_COUNT_(...) WEFT_NINTH_(0, ##__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0)

@@ -9,6 +9,7 @@
 #include <weft/context.h>
 #include <weft/debug.h>
 #include <weft/future.h>
+#include <weft/generator.h>
 #include <weft/io.h>
 #include <weft/loop.h>
 #include <weft/parallel.h>
@@ -17,6 +18,7 @@
 #include <weft/signal.h>
 #include <weft/sync.h>
 #include <weft/task.h>
+#include <weft/timed.h>
 #include <weft/timeout.h>
 
 #endif

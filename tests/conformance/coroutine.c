@@ -1,4 +1,4 @@
-/* Coroutine objects: rules CO1 to CO10. */
+/* Coroutine objects: rules CO1 to CO10, and what weft/async.h makes of a typed argument list. */
 #include "api_support.h"
 
 static void on_each_loop(weft_future *(*maker)(void), intptr_t expected) {
@@ -7,11 +7,11 @@ static void on_each_loop(weft_future *(*maker)(void), intptr_t expected) {
     assert_int_equal(weft_run_with((weft_options){.workers = 2}, maker()), expected);
 }
 
-/* CO1: making one runs nothing. CO7: closing it neither. */
+/* Making one runs nothing. */
 static int runs;
 weft_async(counts) { return ++runs; }
 
-static void test_making_runs_nothing(void **state) {
+static void test_CO1_making_runs_nothing(void **state) {
     (void)state;
     weft_future *coroutine = counts();
     assert_int_equal(runs, 0);
@@ -22,8 +22,8 @@ static void test_making_runs_nothing(void **state) {
     assert_int_equal(runs, 1);
 }
 
-/* CO7: one warning with the name; none when closed, awaited or kept by somebody else. */
-static void test_never_awaited(void **state) {
+/* One warning with the name; none when closed, awaited or kept by somebody else. */
+static void test_CO7_never_awaited(void **state) {
     (void)state;
     struct capture capture = capture_begin();
     weft_release(counts());
@@ -44,23 +44,65 @@ static void test_never_awaited(void **state) {
     assert_int_equal(runs, 1); /* of the test before */
 }
 
-/* CO4, CO5. */
 weft_async(add_one, (int, n)) { return n + 1; }
-weft_async(fails_deep, (int, depth)) { return depth == 0 ? -EIO : weft_await(fails_deep(depth - 1)); }
-weft_async(values) {
+weft_async(adds) {
     must_equal(weft_await(add_one(1)), 2);
     must_equal(weft_await(add_one(2)), 3);
-    must_equal(weft_await(fails_deep(5)), -EIO);
-    must_equal(weft_join(weft_create_task(fails_deep(5))), -EIO);
     return 1;
 }
 
-static void test_values_and_errors(void **state) {
+static void test_CO4_value_of_await(void **state) {
     (void)state;
-    on_each_loop(values, 1);
+    on_each_loop(adds, 1);
 }
 
-/* CO3, CO9: no task is made, the loop is not entered again. */
+weft_async(fails_deep, (int, depth)) {
+    if (depth == 0) {
+        int r = weft_sleep(WEFT_US(20));
+        return r ? r : -EIO;
+    }
+    return weft_await(fails_deep(depth - 1));
+}
+weft_async(handles) {
+    must_equal(weft_await(fails_deep(5)), -EIO);
+    must_equal(weft_join(weft_create_task(fails_deep(5))), -EIO); /* climbs up to the task */
+    return 1;
+}
+
+static void test_CO5_errors_climb(void **state) {
+    (void)state;
+    on_each_loop(handles, 1);
+}
+
+/* Driven once: not while another await drives it, and not again afterwards. */
+static weft_future *driven;
+weft_async(sleeps_a_little) {
+    int r = weft_sleep(WEFT_MS(2));
+    return r ? r : 5;
+}
+weft_async(drives, (intptr_t, expected)) {
+    must_equal(weft_await(weft_ref(driven)), expected); /* consumes the reference either way */
+    return 0;
+}
+weft_async(drives_twice) {
+    driven = weft_ref(sleeps_a_little());
+    weft_task *first = weft_create_task_with((weft_task_options){.pinned = true}, drives(5));
+    while (weft_iscoroutine(driven)) must_equal(weft_sleep(0), 0);
+    must_equal(weft_join(weft_create_task(drives(-EINVAL))), 0);
+    must_equal(weft_join(first), 0);
+    must_equal(weft_await(weft_ref(driven)), -EINVAL);
+    must_equal(weft_result(weft_create_task(driven)), -EINVAL);
+    weft_release(driven);
+    weft_release(driven);
+    return 1;
+}
+
+static void test_CO6_driven_once(void **state) {
+    (void)state;
+    on_each_loop(drives_twice, 1);
+}
+
+/* No task is made, the loop is not entered again. */
 weft_async(nested, (int, depth)) {
     if (depth == 0) return 0;
     intptr_t below = weft_await(nested(depth - 1));
@@ -100,7 +142,7 @@ weft_async(sleeps_below, (int, depth)) {
 }
 weft_async(suspended_chain) { return weft_await(sleeps_below(100)); }
 
-static void test_chains(void **state) {
+static void test_CO3_CO9_chains(void **state) {
     (void)state;
     on_each_loop(chain_of_100, 100);
     on_each_loop(suspended_chain, 100);
@@ -186,29 +228,51 @@ static void test_arguments(void **state) {
     on_each_loop(copies, 0);
 }
 
-/* CO2, CO10: everything awaitable is accepted, and only undriven coroutines are coroutines. */
+/* Two predicates: coroutine objects, which nothing has driven, and coroutine functions. */
+weft_future *returns_coroutine(int n);
+weft_future *returns_coroutine(int n) { return add_one(n); }
+
+static void test_CO2_predicates(void **state) {
+    (void)state;
+    weft_future *future = weft_future_new(), *coroutine = add_one(2);
+    assert_true(weft_iscoroutine(coroutine));
+    assert_false(weft_iscoroutine(future) || weft_iscoroutine(NULL));
+    assert_int_equal(weft_coroutine_close(coroutine), 0);
+    weft_release(future);
+    assert_true(weft_iscoroutinefunction(add_one) && weft_iscoroutinefunction(counts));
+    assert_true(weft_iscoroutinefunction(with_linkage) && weft_iscoroutinefunction(a8));
+    assert_false(weft_iscoroutinefunction(returns_coroutine));
+    assert_false(weft_iscoroutinefunction(printf) || weft_iscoroutinefunction(NULL));
+    assert_false(weft_iscoroutinefunction(aligned)); /* the body of a coroutine */
+}
+
+/* Everything that can be awaited is accepted. */
 weft_async(kinds) {
     weft_future *future = weft_future_new();
     weft_task *task = weft_create_task(add_one(1));
-    weft_future *coroutine = add_one(2);
-    must(weft_iscoroutine(coroutine) && !weft_iscoroutine(future) && !weft_iscoroutine(task));
+    must(!weft_iscoroutine(task));
     must_equal(weft_future_set_result(future, 1), 0);
-    must_equal(weft_join(future), 1);
-    must_equal(weft_join(task), 2);
-    must_equal(weft_join(coroutine), 3);
+    must_equal(weft_await(future), 1);
+    must_equal(weft_join(weft_ensure_future(future)), 1);
+    must_equal(weft_await(task), 2);
+    must_equal(weft_join(weft_ensure_future(task)), 2);
+    must_equal(weft_join(add_one(2)), 3);
+    must_equal(weft_join(weft_ensure_future(add_one(3))), 4);
     return 0;
 }
 
-static void test_kinds(void **state) {
+static void test_CO10_awaitables(void **state) {
     (void)state;
     on_each_loop(kinds, 0);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_making_runs_nothing), cmocka_unit_test(test_never_awaited),
-        cmocka_unit_test(test_values_and_errors),   cmocka_unit_test(test_chains),
-        cmocka_unit_test(test_arguments),           cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_CO1_making_runs_nothing), cmocka_unit_test(test_CO2_predicates),
+        cmocka_unit_test(test_CO3_CO9_chains),          cmocka_unit_test(test_CO4_value_of_await),
+        cmocka_unit_test(test_CO5_errors_climb),        cmocka_unit_test(test_CO6_driven_once),
+        cmocka_unit_test(test_CO7_never_awaited),       cmocka_unit_test(test_CO10_awaitables),
+        cmocka_unit_test(test_arguments),
     };
     return run_group(tests);
 }

@@ -80,7 +80,7 @@ __attribute__((unused)) static void mark2(char name, const char *what) {
 }
 
 __attribute__((unused)) static void soon(const char *what) {
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what), 0);
+    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what).error, 0);
 }
 
 /* A loop's callback, and its result. */
@@ -99,7 +99,7 @@ static void run_in_callback(void *arg) {
 
 __attribute__((unused)) static int in_callback(int (*fn)(void *arg), void *arg) {
     struct in_callback self = {fn, arg, 0, weft_future_new()};
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), run_in_callback, &self), 0);
+    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), run_in_callback, &self).error, 0);
     must_equal(weft_join(self.done), 0);
     return self.result;
 }

@@ -339,7 +339,7 @@ weft_async(consume, (char, name)) {
 }
 
 weft_async(two_consumers) {
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t) "cs"), 0);
+    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t) "cs").error, 0);
     weft_task *a = weft_create_task(consume('a')), *b = weft_create_task(consume('b'));
     must_equal(weft_join(a), 0);
     mark("m");

@@ -38,6 +38,7 @@ static void on_connection(void *arg, int32_t fd) {
     struct weft__task *task = weft__task_of(coroutine);
     if (task) task->must_start = true;
     else close(fd);
+    weft__future_ignore(coroutine); /* a connection that ends with an error is nothing to report */
     weft_release(weft_create_task(coroutine));
 }
 

@@ -23,20 +23,20 @@ static void serve_thread(struct weft__waiter *waiter) {
 
 intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns) {
     struct thread_waiter self = {.waiter.serve = serve_thread};
-    if (!weft__future_add_waiter(future, &self.waiter)) return future->result;
+    if (!weft__future_add_waiter(future, &self.waiter)) return weft__future_retrieve(future);
     while (!load_acquire(&self.served)) { /* pairs with serve_thread */
         weft__world_wait(&self.served, 0, deadline_ns);
         if (load_acquire(&self.served) || weft__world_now() < deadline_ns) continue;
         if (weft__future_remove_waiter(future, &self.waiter)) return -ETIMEDOUT;
         deadline_ns = INT64_MAX; /* it is being served this very moment */
     }
-    return future->result;
+    return weft__future_retrieve(future);
 }
 
 intptr_t weft_wait_blocking(weft_future *future, int64_t timeout_ns) {
     if (!future || weft_iscoroutine(future)) return -EINVAL;
     if (weft__world_worker()) return -EDEADLK;
-    return weft__is_done(future) ? future->result : weft__await_on_thread(future, weft__deadline(timeout_ns));
+    return weft__is_done(future) ? weft__future_retrieve(future) : weft__await_on_thread(future, weft__deadline(timeout_ns));
 }
 
 int64_t weft__deadline(int64_t timeout_ns) {
@@ -77,7 +77,7 @@ static intptr_t wait_on_task(struct weft__task *task, weft_future *future) {
     weft__wait_retract(task);
     if (weft__is_done(future)) {
         weft__cancel_inherit(task, future);
-        return future->result;
+        return weft__future_retrieve(future);
     }
     weft__cancel_consume(task); /* abandoned */
     return -ECANCELED;
@@ -152,6 +152,7 @@ static intptr_t call_coroutine(struct weft__worker *worker, struct weft__task *c
     else if (worker && !weft__task_claim(coroutine, WEFT__COROUTINE, 0)) result = -EINVAL;
     else if (worker) {
         result = coroutine->fn(weft__task_arg(coroutine));
+        weft__future_ignore(&coroutine->future); /* the result is our caller's */
         weft__future_complete(&coroutine->future, result, result == -ECANCELED, 1);
         return result;
     }
@@ -166,7 +167,7 @@ static intptr_t await_future(struct weft__worker *worker, weft_future *future) {
             weft__cancel_inherit(self, future);
             weft__budget_charge();
         }
-        return future->result;
+        return weft__future_retrieve(future);
     }
     if (!worker) return weft__await_on_thread(future, INT64_MAX);
     if (!self || child == self) return -EDEADLK;
@@ -175,7 +176,7 @@ static intptr_t await_future(struct weft__worker *worker, weft_future *future) {
     run_in_place(worker, self, child);
     weft__cancel_inherit(self, future);
     weft__budget_charge(); /* as a task of its own it would have let others run */
-    return future->result;
+    return weft__future_retrieve(future);
 }
 
 intptr_t weft_await(weft_future *future) {

@@ -29,7 +29,7 @@ struct callback {
     void *arg;
     struct weft__context *context;    /* a copy of the registrar's; or */
     weft_context *explicit_context;
-    bool timed;
+    const void *site;                 /* the call that scheduled it; NULL outside debug mode */
     /* the timer's */
     struct weft__timer timer;
 };
@@ -78,6 +78,11 @@ static void run_callback(struct weft__worker *worker, struct weft__runnable *run
     free_callback(self);
 }
 
+const void *weft__callback_site(const struct weft__runnable *runnable) {
+    if (runnable->run != run_callback) return NULL;
+    return weft__container_of(runnable, struct callback, runnable)->site;
+}
+
 static void fire(struct weft__timer *timer) {
     struct callback *self = weft__container_of(timer, struct callback, timer);
     struct weft__worker *worker = weft__container_of(timer->timers, struct weft__worker, timers);
@@ -112,17 +117,25 @@ static struct callback *callback_new(void (*fn)(void *arg), void *arg, weft_cont
     return self;
 }
 
-/* `when_ns` < 0: soon. */
-static weft_handle schedule(weft_loop *loop, bool threadsafe, int64_t when_ns, weft_context *context,
-                            void (*fn)(void *arg), void *arg) {
+/* What the public calls differ in. */
+struct request {
+    bool threadsafe;
+    int64_t when_ns;        /* negative: soon */
+    weft_context *context;
+    const void *site;
+};
+#define SOON (-1)
+
+static weft_handle schedule(weft_loop *loop, struct request request, void (*fn)(void *arg), void *arg) {
     bool inside;
     if (!loop || !fn) return failed(-EINVAL);
-    int error = enter(loop, threadsafe, &inside);
+    int error = enter(loop, request.threadsafe, &inside);
     if (error) return failed(error);
     struct weft__worker *target = loop->worker;
-    struct callback *self = callback_new(fn, arg, context);
+    int64_t when_ns = request.when_ns;
+    struct callback *self = callback_new(fn, arg, request.context);
     weft_handle handle = {self, self ? serial_of(self) : 0, when_ns < 0 ? 0 : when_ns, self ? 0 : -ENOMEM};
-    if (self) self->timed = when_ns >= 0;
+    if (self) self->site = request.site;
     if (self && when_ns >= 0) {
         weft__timer_init(&self->timer, &target->timers, fire);
         if (when_ns <= weft__world_now()) weft__timer_arm_due(&self->timer, when_ns); /* L5: in the next turn */
@@ -138,31 +151,37 @@ static weft_handle schedule(weft_loop *loop, bool threadsafe, int64_t when_ns, w
 }
 
 weft_handle weft_loop_call_soon(weft_loop *loop, void (*fn)(void *arg), void *arg) {
-    return schedule(loop, false, -1, NULL, fn, arg);
+    return schedule(loop, (struct request){.when_ns = SOON, .site = WEFT__SITE()}, fn, arg);
 }
 
 weft_handle weft_loop_call_soon_with(weft_loop *loop, weft_context *context, void (*fn)(void *arg), void *arg) {
-    return schedule(loop, false, -1, context, fn, arg);
+    return schedule(loop, (struct request){.when_ns = SOON, .context = context, .site = WEFT__SITE()}, fn, arg);
 }
 
 weft_handle weft_loop_call_soon_threadsafe(weft_loop *loop, void (*fn)(void *arg), void *arg) {
-    return schedule(loop, true, -1, NULL, fn, arg);
+    return schedule(loop, (struct request){true, SOON, NULL, WEFT__SITE()}, fn, arg);
+}
+
+static weft_handle call_at(weft_loop *loop, int64_t when_ns, weft_context *context, const void *site,
+                           void (*fn)(void *arg), void *arg) {
+    static const int64_t never_ns = INT64_MAX - (INT64_C(1) << WEFT__WHEEL_TICK_SHIFT) * 2;
+    if (when_ns < 0) when_ns = 0;
+    return schedule(loop, (struct request){false, when_ns < never_ns ? when_ns : never_ns, context, site}, fn, arg);
 }
 
 weft_handle weft_loop_call_at_with(weft_loop *loop, int64_t when_ns, weft_context *context, void (*fn)(void *arg),
                                    void *arg) {
-    static const int64_t never_ns = INT64_MAX - (INT64_C(1) << WEFT__WHEEL_TICK_SHIFT) * 2;
-    if (when_ns < 0) when_ns = 0;
-    return schedule(loop, false, when_ns < never_ns ? when_ns : never_ns, context, fn, arg);
+    return call_at(loop, when_ns, context, WEFT__SITE(), fn, arg);
 }
 
 weft_handle weft_loop_call_at(weft_loop *loop, int64_t when_ns, void (*fn)(void *arg), void *arg) {
-    return weft_loop_call_at_with(loop, when_ns, NULL, fn, arg);
+    return call_at(loop, when_ns, NULL, WEFT__SITE(), fn, arg);
 }
 
 weft_handle weft_loop_call_later(weft_loop *loop, int64_t delay_ns, void (*fn)(void *arg), void *arg) {
     int64_t now = weft__world_now();
-    return weft_loop_call_at(loop, delay_ns > INT64_MAX - now ? INT64_MAX : now + delay_ns, fn, arg);
+    int64_t when_ns = delay_ns > INT64_MAX - now ? INT64_MAX : now + delay_ns;
+    return call_at(loop, when_ns, NULL, WEFT__SITE(), fn, arg);
 }
 
 /* ---- handles ---- */

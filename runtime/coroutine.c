@@ -7,7 +7,7 @@
 #include "assert.h"
 #include "worker.h"
 
-weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args, size_t args_bytes) {
+static weft_future *make(const char *name, weft_fn *fn, const void *args, size_t args_bytes, const void *site) {
     if (!fn || (!args && args_bytes)) return weft__future_failed(-EINVAL);
     struct weft__task *task = weft__slab_take(weft__worker_slab());
     if (!task) return weft__future_failed(-ENOMEM);
@@ -21,12 +21,17 @@ weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args
     weft__task_init(task, name, fn);
     if (fits) task->future.arg_kind = WEFT__ARG_INLINE;
     else weft__task_set_arg(task, WEFT__ARG_OWNED, copy);
+    task->future.site = site;
     store_release(&task->future.state, WEFT__COROUTINE | WEFT__REFERENCE); /* pairs with try_ref */
     return &task->future;
 }
 
+weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args, size_t args_bytes) {
+    return make(name, fn, args, args_bytes, WEFT__SITE());
+}
+
 weft_future *weft_coroutine(weft_fn *fn, void *arg) {
-    weft_future *future = weft_coroutine_copy(NULL, fn, NULL, 0);
+    weft_future *future = make(NULL, fn, NULL, 0, WEFT__SITE());
     struct weft__task *task = weft__task_of(future);
     if (task) weft__task_set_arg(task, WEFT__ARG_VALUE, arg);
     return future;
@@ -54,8 +59,4 @@ int weft_coroutine_close(weft_future *coroutine) {
     if (!weft_iscoroutine(coroutine)) return -EINVAL;
     weft__future_complete(coroutine, -ECANCELED, true, 1);
     return 0;
-}
-
-void weft__coroutine_warn(struct weft__task *task) {
-    fprintf(stderr, "weft: coroutine '%s' was never awaited\n", weft_task_name(&task->future));
 }

@@ -14,14 +14,14 @@ int weft__debug_from_environment(void) {
     return value && *value ? 1 : -1;
 }
 
-/* " (made at FUNCTION+OFFSET)", or nothing. */
+_Atomic bool weft__debug_sites;
+
+/* " (made at FILE+0xOFFSET)", which addr2line understands, or nothing. */
 static const char *site_text(const void *site, char *text, size_t bytes) {
     Dl_info info;
     *text = '\0';
-    if (site && dladdr(site, &info) && info.dli_sname)
-        snprintf(text, bytes, " (made at %s+0x%zx)", info.dli_sname, (size_t)((char *)site - (char *)info.dli_saddr));
-    else if (site)
-        snprintf(text, bytes, " (made at %p)", site);
+    if (site && dladdr(site, &info))
+        snprintf(text, bytes, " (made at %s+0x%zx)", info.dli_fname, (size_t)((char *)site - (char *)info.dli_fbase));
     return text;
 }
 
@@ -78,6 +78,7 @@ static bool post_report(weft_loop *loop, uint64_t serial, const weft_exception_r
     struct report *self = malloc(sizeof *self);
     if (!self) return false;
     *self = (struct report){{.run = run_report}, loop, *record};
+    self->record.future = NULL; /* gone by then */
     if (weft__gate_try_enter(loop, serial)) {
         weft__worker_post(loop->worker, &self->runnable);
         weft__gate_leave(loop);
@@ -90,16 +91,25 @@ static bool post_report(weft_loop *loop, uint64_t serial, const weft_exception_r
 void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t serial) {
     struct weft__task *task = weft__task_of(future);
     weft_exception_record record = {.message = "an error was never retrieved", .error = future->result,
-                                    .name = task ? weft_task_name(future) : "future", .site = future->site};
+                                    .future = future, .name = task ? weft_task_name(future) : "future",
+                                    .site = future->site};
     struct weft__worker *here = weft__world_worker();
     if (here && here->loop == loop) weft_loop_call_exception_handler(loop, &record);
     else if (!post_report(loop, serial, &record)) print_record(&record);
 }
 
+void weft__debug_never_awaited(weft_future *coroutine) {
+    char site[256];
+    fprintf(stderr, "weft: coroutine '%s' was never awaited%s\n", weft_task_name(coroutine),
+            site_text(coroutine->site, site, sizeof site));
+}
+
 /* ---- slow steps ---- */
 
-void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, int64_t took_ns) {
+void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, const void *site,
+                      int64_t took_ns) {
+    char text[256];
     if (took_ns < load_relaxed(&worker->loop->slow_ns)) return;
-    fprintf(stderr, "weft: executing %s%s%s%s took %.3f seconds\n", kind, name ? " '" : "", name ? name : "",
-            name ? "'" : "", (double)took_ns / 1e9);
+    fprintf(stderr, "weft: executing %s '%s' took %.3f seconds%s\n", kind, name, (double)took_ns / 1e9,
+            site_text(site, text, sizeof text));
 }

@@ -122,7 +122,7 @@ int weft_loop_stop(weft_loop *loop) {
 /* ---- closing ---- */
 
 static bool tasks_left(struct weft__worker *worker) {
-    return load_acquire(&worker->runtime->watchers) > 0 ||
+    return load_acquire(&worker->runtime->watchers) > 0 || weft__generators_any(worker->runtime) ||
            load_acquire(&worker->counters.finished) !=
            load_acquire(&worker->counters.spawns) + load_acquire(&worker->runtime->foreign_spawns);
 }

@@ -34,7 +34,22 @@ bool weft__future_try_ref(weft_future *future) {
     return true;
 }
 
-static void free_record(weft_future *future) {
+static void report_unretrieved(weft_future *future) {
+    struct weft__task *task = weft__task_of(future);
+    struct weft__plain_future *plain = (void *)future;
+    if (task) weft__debug_unretrieved(future, task->ended.loop, task->ended.serial);
+    else if (future->kind == WEFT__KIND_FUTURE) weft__debug_unretrieved(future, plain->loop, plain->loop_serial);
+    else weft__debug_unretrieved(future, NULL, 0);
+}
+
+static bool is_unretrieved(const weft_future *future, uint64_t state) {
+    return weft__phase(state) == WEFT__DONE && !(state & (WEFT__RETRIEVED | WEFT__CANCELLED)) &&
+           weft_is_error(future->result) && future->result != -ECANCELED;
+}
+
+/* `state`: as it was when the last reference went. */
+static void free_record(weft_future *future, uint64_t state) {
+    if (is_unretrieved(future, state)) report_unretrieved(future);
     if (future->kind == WEFT__KIND_TASK) weft__task_fini((struct weft__task *)future);
     else if (future->kind == WEFT__KIND_CUSTOM) weft__custom_of(future)->ops->fini(future);
     store_release(&future->state, WEFT__FREE); /* pairs with the acquire in weft__future_try_ref */
@@ -50,8 +65,8 @@ void weft_release(weft_future *future) {
         state = fetch_sub_acq_rel(&future->state, WEFT__REFERENCE);
     weft__assert(state >= WEFT__REFERENCE);
     if (state >= 2 * WEFT__REFERENCE) return;
-    if (weft__phase(state) == WEFT__COROUTINE) weft__coroutine_warn((struct weft__task *)future);
-    free_record(future);
+    if (weft__phase(state) == WEFT__COROUTINE) weft__debug_never_awaited(future);
+    free_record(future, state);
 }
 
 /* ---- the lock over the waiters ---- */
@@ -165,7 +180,7 @@ static bool complete(weft_future *future, intptr_t result, bool cancelled, unsig
         serve(waiters);
         for (; gone > 0; gone--) weft_release(future);
     } else if (next < WEFT__REFERENCE) {
-        free_record(future);
+        free_record(future, next);
     }
     return true;
 }
@@ -197,20 +212,21 @@ void weft__future_embed(weft_future *future) {
 
 /* ---- the public face ---- */
 
-static weft_future *future_new(weft_loop *loop) {
+static weft_future *future_new(weft_loop *loop, const void *site) {
     struct weft__plain_future *self = weft__slab_take(weft__worker_slab());
     if (!self) return weft__future_failed(-ENOMEM);
     weft__future_init(&self->future, WEFT__KIND_FUTURE);
+    self->future.site = site;
     self->loop = loop;
     self->loop_serial = loop ? load_relaxed(&loop->serial) : 0; /* the caller's loop cannot end meanwhile */
     store_release(&self->future.state, WEFT__PENDING | WEFT__REFERENCE); /* pairs with weft__future_try_ref */
     return &self->future;
 }
 
-weft_future *weft_future_new(void) { return future_new(weft_get_running_loop()); }
+weft_future *weft_future_new(void) { return future_new(weft_get_running_loop(), WEFT__SITE()); }
 
 weft_future *weft_loop_create_future(weft_loop *loop) {
-    return loop ? future_new(loop) : weft__future_failed(-EINVAL);
+    return loop ? future_new(loop, WEFT__SITE()) : weft__future_failed(-EINVAL);
 }
 
 weft_loop *weft__future_loop(const weft_future *future) {
@@ -256,7 +272,7 @@ bool weft_cancelled(const weft_future *future) {
 
 intptr_t weft_result(const weft_future *future) {
     if (!future) return -EINVAL;
-    return weft__is_done(future) ? future->result : -EINPROGRESS;
+    return weft__is_done(future) ? weft__future_retrieve((weft_future *)(uintptr_t)future) : -EINPROGRESS;
 }
 
 intptr_t weft_exception(const weft_future *future) {

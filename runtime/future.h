@@ -2,8 +2,8 @@
  *
  * One atomic word holds everything that threads race for:
  *
- *     63      40 39   28 27              16 15           8   5         4      3      2   0
- *     | references | epoch | cancel requests | undelivered | CANCELLED WAITED LOCKED phase |
+ *     63      40 39   28 27              16 15           8   6         5         4      3      2   0
+ *     | references | epoch | cancel requests | undelivered | RETRIEVED CANCELLED WAITED LOCKED phase |
  *                            not taken back    of these
  *
  *     COROUTINE --schedule--> READY --claim--> STARTED --complete--> DONE     (task.c)
@@ -36,6 +36,7 @@ enum weft__phase {
 #define WEFT__LOCKED (UINT64_C(1) << 3)
 #define WEFT__WAITED (UINT64_C(1) << 4)
 #define WEFT__CANCELLED (UINT64_C(1) << 5)
+#define WEFT__RETRIEVED (UINT64_C(1) << 6) /* somebody has seen that it ended with an error */
 #define WEFT__REQUEST (UINT64_C(1) << 8)
 #define WEFT__REQUESTS (UINT64_C(255) << 8)
 #define WEFT__COUNTED (UINT64_C(1) << 16) /* 4095 at most: further requests are made, but not counted */
@@ -79,6 +80,18 @@ static inline uint16_t weft__epoch(uint64_t state) { return (uint16_t)((state & 
 static inline bool weft__is_done(const weft_future *future) {
     /* pairs with the CAS in complete: the result is visible */
     return weft__phase(load_acquire(&((weft_future *)(uintptr_t)future)->state)) == WEFT__DONE;
+}
+
+/* Nobody is going to look at its error, and that is all right. */
+static inline void weft__future_ignore(weft_future *future) {
+    if (future->kind != WEFT__KIND_IMMORTAL)
+        atomic_fetch_or_explicit(&future->state, WEFT__RETRIEVED, memory_order_relaxed); /* with our reference */
+}
+
+/* The result of a done future, for somebody who looks at it: an error that nobody sees is reported. */
+static inline intptr_t weft__future_retrieve(weft_future *future) {
+    if (weft_is_error(future->result) && !(load_relaxed(&future->state) & WEFT__RETRIEVED)) weft__future_ignore(future);
+    return future->result;
 }
 
 /* The way that a cancel request takes through futures of kind CUSTOM; lives on the canceller's stack. */

@@ -72,13 +72,13 @@ static bool settle(struct gather *self) {
 
 static void finish(struct gather *self, bool cancelled) {
     for (size_t i = 0; self->results && i < self->count; i++)
-        self->results[i] = self->children[i].future->result;
+        self->results[i] = weft__future_retrieve(self->children[i].future);
     weft__future_complete(&self->custom.future, cancelled ? -ECANCELED : 0, false, 1);
 }
 
 static void report(struct gather *self, weft_future *child) {
     weft_future *future = &self->custom.future;
-    if (!self->return_exceptions && weft_is_error(child->result) && settle(self)) {
+    if (!self->return_exceptions && weft_is_error(weft__future_retrieve(child)) && settle(self)) {
         store_relaxed(&future->message, load_relaxed(&child->message));
         weft__future_complete(future, child->result, false, 0);
     }

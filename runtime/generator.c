@@ -295,6 +295,12 @@ static weft_generator *next_of(struct weft__list *list, struct weft__runtime *ru
     return self;
 }
 
+bool weft__generators_any(struct weft__runtime *runtime) {
+    bool any = !weft__list_empty(lock_list(runtime));
+    unlock_list(runtime);
+    return any;
+}
+
 void weft__generators_close(struct weft__runtime *runtime) {
     struct weft__list closing; /* those of now; what begins meanwhile is left alone */
     weft__list_init(&closing);

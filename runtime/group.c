@@ -112,7 +112,7 @@ static void hear(struct weft__listener *listener) {
     weft__lock_acquire(&self->lock);
     weft__list_remove(&member->link);
     if (weft_is_error(task->result) && !weft_cancelled(task)) {
-        record(self, task->result);
+        record(self, weft__future_retrieve(task));
         abort_group(self);
     }
     if (self->waiter && weft__list_empty(&self->members)) {

@@ -37,7 +37,7 @@ weft_loop *weft__loop_new(struct weft__worker *worker) {
     loop->generation = weft__world_generation();
     loop->own = false;
     store_relaxed(&loop->references, 1);
-    store_relaxed(&loop->debug, worker->runtime->options.debug > 0);
+    weft_loop_set_debug(loop, worker->runtime->options.debug > 0);
     store_relaxed(&loop->slow_ns, SLOW_NS);
     weft_loop_set_exception_handler(loop, NULL, NULL);
     store_release(&loop->serial, weft__world_serial()); /* pairs with weft__gate_try_enter */
@@ -160,6 +160,7 @@ weft_task *weft_loop_create_task(weft_loop *loop, weft_future *coroutine) {
 /* ---- debug mode ---- */
 
 void weft_loop_set_debug(weft_loop *loop, bool on) {
+    if (on) store_relaxed(&weft__debug_sites, true);
     if (loop) store_relaxed(&loop->debug, on);
 }
 

@@ -46,6 +46,7 @@ static void worker_fini(struct weft__worker *worker) {
 }
 
 void weft__runtime_free(struct weft__runtime *runtime) {
+    weft__generators_fini(runtime);
     for (unsigned i = 0; runtime->workers && i < runtime->worker_count; i++) worker_fini(&runtime->workers[i]);
     for (unsigned class = 0; class < WEFT__STACK_CLASSES; class ++) weft__stack_pool_fini(&runtime->pools[class]);
     free(runtime->workers);

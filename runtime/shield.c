@@ -35,7 +35,7 @@ static void settle(struct shield *self) {
         return;
     }
     store_relaxed(&future->message, load_relaxed(&inner->message));
-    weft__future_complete(future, inner->result, weft_cancelled(inner), 1);
+    weft__future_complete(future, weft__future_retrieve(inner), weft_cancelled(inner), 1);
 }
 
 static void hear(struct weft__listener *listener) {

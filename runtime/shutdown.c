@@ -9,16 +9,52 @@
  *   4. The runtime is quiet when all tasks that were spawned have finished, and the watchers of descriptors,
  *      which the notices remove, are gone. Each finishing task looks, once stopping; so does step 3. Finished is read before spawned, and a task spawns before it
  *      finishes, so equality means that there was a moment without tasks, and then nobody can spawn.
- *   5. Whoever finds it quiet sets `ended` and wakes everybody; the loops return.
+ *   5. Whoever finds it quiet ends it; but if generators have begun and not ended, a task closes these first.
+ *   6. To end it is to set `ended` and to wake everybody; the loops return.
  *
  * Two tasks that finish last on two workers must not both miss the other: a seq_cst fence stands between
  * counting oneself and reading the others. */
+#include <weft/generator.h>
+
 #include "assert.h"
 #include "worker.h"
 
 void weft__shutdown_end(struct weft__runtime *runtime) {
     store_release(&runtime->ended, true); /* pairs with the load in weft__worker_loop */
     for (unsigned i = 0; i < runtime->worker_count; i++) weft__idle_notify_worker(&runtime->workers[i]);
+}
+
+/* Born cancelled like every task now, but what it awaits is clean-up. */
+static intptr_t close_generators(void *arg) {
+    (void)arg;
+    weft_uncancel(weft_current_task());
+    return weft_shutdown_asyncgens();
+}
+
+static void run_closing(struct weft__worker *worker, struct weft__runnable *runnable) {
+    (void)runnable;
+    if (!worker) return;
+    struct weft__runtime *runtime = worker->runtime;
+    store_release(&runtime->shutdown.quiet, 0); /* pairs with the CAS in end_if_quiet */
+    weft_future *coroutine = weft_coroutine(close_generators, NULL);
+    struct weft__task *task = weft__task_of(coroutine);
+    if (task) {
+        task->must_start = true;
+        weft_release(weft_create_task(coroutine));
+    } else {
+        weft__shutdown_look(runtime); /* no memory: they are discarded */
+    }
+}
+
+/* The runtime is quiet, and the caller has won the CAS that says so. */
+static void finish(struct weft__runtime *runtime) {
+    if (runtime->shutdown.generators_done || !weft__generators_any(runtime)) {
+        weft__shutdown_end(runtime);
+        return;
+    }
+    runtime->shutdown.generators_done = true;
+    runtime->shutdown.begin.run = run_closing; /* its first message has been run */
+    weft__worker_post(&runtime->workers[0], &runtime->shutdown.begin);
 }
 
 static void end_if_quiet(struct weft__runtime *runtime) {
@@ -31,7 +67,7 @@ static void end_if_quiet(struct weft__runtime *runtime) {
     spawned += load_acquire(&runtime->foreign_spawns);
     uint32_t loud = 0;
     if (load_seq_cst(&runtime->watchers) > 0) return;
-    if (finished == spawned && cas_acq_rel(&runtime->shutdown.quiet, &loud, 1)) weft__shutdown_end(runtime);
+    if (finished == spawned && cas_acq_rel(&runtime->shutdown.quiet, &loud, 1)) finish(runtime);
 }
 
 void weft__runtime_task_finished(struct weft__worker *worker) {

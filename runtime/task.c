@@ -159,12 +159,20 @@ bool weft__task_claim(struct weft__task *task, enum weft__phase from, unsigned r
     return true;
 }
 
+/* For the report, should nobody look at the error. */
+static void note_end(struct weft__worker *worker, struct weft__task *task, intptr_t result) {
+    if (!weft_is_error(result)) return;
+    task->ended.loop = worker->loop;
+    task->ended.serial = load_relaxed(&worker->loop->serial);
+}
+
 void weft__task_run(struct weft__task *task) {
     bool unwanted = weft__cancel_pending(task) && !task->must_start;
     intptr_t result = unwanted ? -ECANCELED : task->fn(weft__task_arg(task));
     struct weft__worker *worker = weft__world_worker(); /* perhaps another one than before fn */
     weft__debug_assert(worker->current == task);
     task->stack = NULL;
+    note_end(worker, task, result);
     weft__future_complete(&task->future, result, result == -ECANCELED, 1);
     weft__runtime_task_finished(worker);
 }
@@ -211,6 +219,7 @@ static bool start(struct weft__worker *worker, struct weft__task *task) {
         return false;
     }
     if (!stack) {
+        note_end(worker, task, -ENOMEM);
         weft__future_complete(&task->future, -ENOMEM, false, 1);
         weft__runtime_task_finished(worker);
         return false;

@@ -38,7 +38,13 @@ enum weft__arg {
 struct weft__task {
     weft_future future;
     /* queued or running: whoever holds the task */
-    struct weft__runnable runnable;
+    union {
+        struct weft__runnable runnable;
+        struct {                           /* once it has ended with an error: on which loop */
+            weft_loop *loop;
+            uint64_t serial;
+        } ended;
+    };
     struct weft__stack *stack;             /* NULL before the first step and after the last */
     int last_receive_fd;                   /* descriptor of the last receive, */
     bool data_left;                        /* which said that more is there: try at once (io/net.c) */
@@ -122,7 +128,6 @@ int64_t weft__deadline(int64_t timeout_ns);
 
 /* Last rites of a record. Thread: any. */
 void weft__task_fini(struct weft__task *task);
-void weft__coroutine_warn(struct weft__task *task);
 
 /* cancel.c: publishes what the task waits for, and passes on a request that is pending. Called before
  * anything can wake the task. */

@@ -34,11 +34,15 @@ static void run(struct weft__worker *worker, struct weft__runnable *runnable) {
         runnable->run(worker, runnable);
         return;
     }
-    bool is_task = runnable->run == weft__task_step;
-    const char *name = is_task ? weft__container_of(runnable, struct weft__task, runnable)->name : NULL;
+    const char *kind = "callback", *name = "";
+    const void *site = weft__callback_site(runnable); /* all that is read before: the task may be gone afterwards */
+    if (runnable->run == weft__task_step) {
+        weft_task *task = &weft__container_of(runnable, struct weft__task, runnable)->future;
+        kind = "task", name = weft_task_name(task), site = task->site;
+    }
     int64_t began = weft__world_now();
-    runnable->run(worker, runnable); /* the task may be gone afterwards */
-    weft__debug_slow(worker, is_task ? "task" : "a callback", name, weft__world_now() - began);
+    runnable->run(worker, runnable);
+    weft__debug_slow(worker, kind, name, site, weft__world_now() - began);
 }
 
 /* What was local work when the turn began: callbacks, messages, pinned tasks; on a strict-order loop all. */

@@ -118,6 +118,7 @@ struct weft__runtime {
         struct weft__runnable *notices; /* one per worker */
         _Atomic uint32_t unnoticed;  /* workers that have not run theirs */
         _Atomic uint32_t quiet;
+        bool generators_done;        /* of whoever made `quiet` 1 */
     } shutdown;
 };
 
@@ -155,6 +156,8 @@ static inline struct weft__slab_cache *weft__worker_slab(void) {
 /* generator.c: closes every generator that has started in the runtime and not ended, in the order of their
  * starting, and reports errors on stderr. Thread: a task of the runtime, one that may suspend. */
 void weft__generators_close(struct weft__runtime *runtime);
+/* Whether any has begun and not ended. */
+bool weft__generators_any(struct weft__runtime *runtime);
 /* Gives up those that even then have not ended: their bodies never go on. Thread: nobody's, after the end. */
 void weft__generators_fini(struct weft__runtime *runtime);
 
@@ -209,12 +212,21 @@ intptr_t weft__interrupt_end(bool begun, intptr_t result);
 /* Removes the handlers of a loop that ends. */
 void weft__signals_forget(struct weft__worker *worker);
 
-/* debug.c: 1 or -1, as $WEFT_DEBUG says. */
+/* callback.c: the call that scheduled a callback, in debug mode; NULL for other runnables. */
+const void *weft__callback_site(const struct weft__runnable *runnable);
+
+/* debug.c: whether debug mode has ever been on: then things remember the call that made them. */
+extern _Atomic bool weft__debug_sites;
+#define WEFT__SITE() (load_relaxed(&weft__debug_sites) ? __builtin_return_address(0) : NULL)
+
+/* 1 or -1, as $WEFT_DEBUG says. */
 int weft__debug_from_environment(void);
 /* Reports a failed future whose record is about to be freed to the loop, if that is still the one of `serial`. */
 void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t serial);
+/* Reports a coroutine that is discarded without ever having been driven. */
+void weft__debug_never_awaited(weft_future *coroutine);
 /* Reports a step or callback if it took long. */
-void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, int64_t took_ns);
+void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, const void *site, int64_t took_ns);
 
 /* Posts a runnable to the worker's inbox and wakes it. Thread: any, inside the gate or of the runtime. */
 void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable);

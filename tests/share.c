@@ -8,7 +8,7 @@
 
 #define DEPTH 9
 #define LEAF_NS 200000
-#define TRIES 5
+#define TRIES 20
 
 static int64_t units_per_leaf;
 

@@ -116,6 +116,46 @@ static long bench_timeout(void) {
     return sleeps;
 }
 
+/* ---- gather of 1000 tasks, per task; wait_for that does not fire, of a coroutine and of a task ---- */
+
+enum { GATHERED = 1000 };
+
+static long bench_gather(void) {
+    static weft_future *all[GATHERED];
+    static intptr_t results[GATHERED];
+    for (int i = 0; i < spawns / GATHERED; i++) {
+        for (int k = 0; k < GATHERED; k++) all[k] = weft_coroutine(nothing, NULL);
+        weft_await(weft_gather(all, GATHERED, (weft_gather_options){.results = results}));
+    }
+    return spawns;
+}
+
+static long bench_wait_for(void) {
+    for (int i = 0; i < sleeps; i++) weft_wait_for(weft_coroutine(nothing, NULL), WEFT_SEC(10));
+    return sleeps;
+}
+
+static long bench_wait_for_task(void) {
+    for (int i = 0; i < sleeps; i++) {
+        weft_task *task = weft_spawn(nothing, NULL);
+        weft_wait_for(task, WEFT_SEC(10));
+        weft_release(task);
+    }
+    return sleeps;
+}
+
+/* ---- a task group of 1000 members, per member ---- */
+
+static long bench_group(void) {
+    for (int i = 0; i < spawns / GATHERED; i++) {
+        weft_task_group group;
+        weft_task_group_enter(&group);
+        for (int k = 0; k < GATHERED; k++) weft_task_group_create_task(&group, weft_coroutine(nothing, NULL));
+        weft_task_group_exit(&group, 0);
+    }
+    return spawns;
+}
+
 /* ---- the runner ---- */
 
 static const struct {
@@ -124,7 +164,8 @@ static const struct {
 } cases[] = {
     {"yield", bench_yield},         {"spawn_join", bench_spawn_join}, {"spawn_many", bench_spawn_many},
     {"fib_tasks", bench_fib},       {"fib_parallel", bench_fib_parallel}, {"ping_pong", bench_ping_pong},
-    {"timeout_scope", bench_timeout},
+    {"timeout_scope", bench_timeout}, {"gather_1000", bench_gather}, {"wait_for", bench_wait_for},
+    {"wait_for_task", bench_wait_for_task}, {"group_1000", bench_group},
 };
 
 static intptr_t timed(void *arg) {

@@ -1,0 +1,265 @@
+/* Cancellation: rules X1 to X17, F12, MT4, golden traces B13, B14. Chains, circles and races with plain futures
+ * are in tests/cancel.c. */
+#include "combine_support.h"
+
+/* B13, X1, X6: before the first step. */
+static intptr_t before_first_step(void *arg) {
+    (void)arg;
+    weft_task *task = weft_create_task_with((weft_task_options){.pinned = true}, never());
+    must(weft_cancel_with(task, "early"));
+    must(!weft_cancelled(task) && !weft_done(task));
+    must_equal(weft_await(task), -ECANCELED);
+    must(weft_cancelled(task));
+    must(strcmp(weft_cancel_message(task), "early") == 0);
+    weft_release(task);
+    return 0;
+}
+static void test_X6_B13_before_the_first_step(void **state) {
+    (void)state;
+    on_each_loop(before_first_step);
+}
+
+/* B14, X1, X7: twice, and after the end. */
+static intptr_t twice(void *arg) {
+    (void)arg;
+    weft_task *task = weft_create_task_with((weft_task_options){.pinned = true}, forever());
+    must(weft_cancel(task) && weft_cancel(task));
+    must_equal(weft_cancelling(task), 2);
+    must_equal(weft_await(task), -ECANCELED);
+    must(!weft_cancel(task) && !weft_cancel_with(task, "late"));
+    must_equal(weft_cancelling(task), 2);
+    must(!weft_cancel_message(task));
+    weft_release(task);
+    return 0;
+}
+static void test_X1_X7_B14_twice_and_too_late(void **state) {
+    (void)state;
+    on_each_loop(twice);
+}
+
+/* X2, X3: at the next await that suspends: combinators too. */
+static intptr_t next_suspension(void *arg) {
+    weft_task *self = weft_current_task(), *done = weft_create_task(after(0, 5));
+    weft_future *pending = weft_future_new(), *next;
+    (void)arg;
+    must_equal(weft_await(done), 5);
+    for (int how = 0; how < 7; how++) {
+        weft_as_completed each;
+        weft_task_group group;
+        must(weft_cancel(self));
+        must_equal(weft_await(done), 5);
+        must_equal(weft_wait_for(done, WEFT_SEC(1)), 5);
+        must_equal(weft_await(weft_shield(done)), 5);
+        must_equal(weft_await(weft_gather_all(done, done)), 0);
+        switch (how) {
+        case 0: must_equal(weft_sleep(0), -ECANCELED); break;
+        case 1: must_equal(weft_wait(&pending, 1, WEFT_ALL_COMPLETED, WEFT_FOREVER), -ECANCELED); break;
+        case 2:
+            must_equal(weft_as_completed_init(&each, &pending, 1, WEFT_FOREVER), 0);
+            must_equal(weft_as_completed_next(&each, &next), -ECANCELED);
+            weft_as_completed_fini(&each);
+            break;
+        case 3: must_equal(weft_await(weft_shield(pending)), -ECANCELED); break;
+        case 4:
+            must_equal(weft_task_group_enter(&group), 0);
+            weft_task_group_create_task(&group, forever());
+            must_equal(weft_task_group_exit(&group, 3), -ECANCELED);
+            break;
+        case 5: must_equal(weft_await(weft_gather_all(pending, weft_create_task(after(0, 1)))), -ECANCELED); break;
+        default: must_equal(weft_wait_for(forever(), WEFT_SEC(1)), -ECANCELED);
+        }
+        must_equal(weft_sleep(0), 0);
+        must(weft_done(pending) == (how >= 5)); /* only the gather passes it on */
+    }
+    weft_release(done);
+    weft_release(pending);
+    return 0;
+}
+static void test_X2_X3_next_suspension(void **state) {
+    (void)state;
+    on_each_loop(next_suspension);
+}
+
+/* X4, X10: the awaiter may carry on; a task that caught it ends as it likes. */
+weft_async(catches, (intptr_t, value)) {
+    must_equal(weft_sleep(WEFT_SEC(1000)), -ECANCELED);
+    must_equal(weft_sleep(0), 0);
+    return value;
+}
+static intptr_t caught(void *arg) {
+    (void)arg;
+    weft_task *task = weft_create_task(catches(5)), *other = weft_create_task(forever());
+    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    must(weft_cancel_with(task, "caught") && weft_cancel(other));
+    must_equal(weft_await(task), 5);
+    must(!weft_cancelled(task) && !weft_cancel_message(task));
+    must_equal(weft_cancelling(task), 1);
+    must_equal(weft_await(other), -ECANCELED);
+    must_equal(weft_cancelling(weft_current_task()), 0);
+    weft_release(task);
+    weft_release(other);
+    return 0;
+}
+static void test_X4_X10_caught(void **state) {
+    (void)state;
+    on_each_loop(caught);
+}
+
+/* X8, F12: through awaits, gathers and shields to the innermost, with the message, and back. */
+weft_async(innermost) {
+    must_equal(weft_sleep(WEFT_SEC(1000)), -ECANCELED);
+    must(strcmp(weft_cancel_message(weft_current_task()), "down") == 0);
+    return -ECANCELED;
+}
+weft_async(nest, (int, depth)) {
+    if (depth == 0) return weft_await(innermost());
+    weft_future *inner = nest(depth - 1);
+    intptr_t r = depth % 2 ? weft_join(weft_create_task(inner)) : weft_await(weft_gather_all(inner, forever()));
+    must_equal(r, -ECANCELED);
+    must(strcmp(weft_cancel_message(weft_current_task()), "down") == 0);
+    must_equal(weft_cancelling(weft_current_task()), 1);
+    must_equal(weft_sleep(0), 0); /* passed on: here it is consumed */
+    return r;
+}
+static intptr_t nested(void *arg) {
+    (void)arg;
+    weft_task *task = weft_create_task(nest(8));
+    must_equal(weft_sleep(WEFT_MS(5)), 0);
+    must(weft_cancel_with(task, "down"));
+    must_equal(weft_await(task), -ECANCELED);
+    must(weft_cancelled(task) && strcmp(weft_cancel_message(task), "down") == 0);
+    weft_release(task);
+    return 0;
+}
+static void test_X8_F12_down_and_back(void **state) {
+    (void)state;
+    on_each_loop(nested);
+}
+
+/* F12: of a future to all who await it; not of an earlier one that was caught. */
+weft_async(awaits_one, (weft_future *, future)) { return weft_await(future); }
+static intptr_t messages(void *arg) {
+    (void)arg;
+    weft_future *future = weft_future_new();
+    weft_task *a = weft_create_task(awaits_one(future)), *b = weft_create_task(awaits_one(future));
+    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    must(!weft_cancel_message(future) && !weft_cancel_message(NULL));
+    must(weft_cancel_with(future, "gone") && !weft_cancel_with(future, "again"));
+    must(strcmp(weft_cancel_message(future), "gone") == 0);
+    must_equal(weft_await(a), -ECANCELED);
+    must_equal(weft_await(b), -ECANCELED);
+    must(strcmp(weft_cancel_message(a), "gone") == 0 && strcmp(weft_cancel_message(b), "gone") == 0);
+    weft_task *self = weft_current_task();
+    must_equal(weft_await(a), -ECANCELED);
+    must(strcmp(weft_cancel_message(self), "gone") == 0);
+    must(weft_cancel(self)); /* without a message: the former one is gone */
+    must_equal(weft_sleep(0), -ECANCELED);
+    must(!weft_cancel_message(self));
+    weft_release(a);
+    weft_release(b);
+    weft_release(future);
+    return 0;
+}
+static void test_F12_messages(void **state) {
+    (void)state;
+    on_each_loop(messages);
+}
+
+/* X9: two await the same third task; X17: the inner future. */
+static intptr_t shared(void *arg) {
+    (void)arg;
+    weft_task *third = weft_create_task(forever());
+    weft_task *a = weft_create_task(awaits_one(third)), *b = weft_create_task(awaits_one(third));
+    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    must(weft_cancel(a));
+    must_equal(weft_join(b), -ECANCELED);
+    must_equal(weft_join(a), -ECANCELED);
+    must(weft_cancelled(third));
+    weft_release(third);
+    return 0;
+}
+static void test_X9_shared_task(void **state) {
+    (void)state;
+    on_each_loop(shared);
+}
+
+/* X12: cancels itself and returns; X15: clean-up that fails. */
+weft_async(cancels_itself) {
+    weft_cancel(weft_current_task());
+    return 4;
+}
+static intptr_t endings(void *arg) {
+    (void)arg;
+    weft_task *task = weft_create_task(cancels_itself());
+    must_equal(weft_await(task), -ECANCELED);
+    must(weft_cancelled(task));
+    weft_release(task);
+    task = weft_create_task(cleans_up(2, -EIO));
+    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    must(weft_cancel(task));
+    must_equal(weft_await(task), -EIO);
+    must(!weft_cancelled(task));
+    weft_release(task);
+    return 0;
+}
+static void test_X12_X15_endings(void **state) {
+    (void)state;
+    on_each_loop(endings);
+}
+
+/* MT4: result, error and cancel race on one future: one wins, and all agree. */
+static weft_future *raced;
+static _Atomic long round_open, round_closed, won[3];
+static long rounds;
+static void *races(void *which) {
+    for (long i = 1; i <= rounds; i++) {
+        spin_until(&round_open, i);
+        switch ((intptr_t)which) {
+        case 0: atomic_store(&won[0], weft_future_set_result(raced, i) == 0); break;
+        case 1: atomic_store(&won[1], weft_future_set_exception(raced, -EIO) == 0); break;
+        default: atomic_store(&won[2], weft_cancel_with(raced, "won"));
+        }
+        atomic_fetch_add(&round_closed, 1);
+    }
+    return NULL;
+}
+static intptr_t race(void *arg) {
+    (void)arg;
+    atomic_store(&round_open, 0);
+    atomic_store(&round_closed, 0);
+    pthread_t threads[3];
+    for (intptr_t k = 0; k < 3; k++) threads[k] = thread_start(races, (void *)k);
+    for (long i = 1; i <= rounds; i++) {
+        raced = weft_future_new();
+        atomic_store(&round_open, i);
+        intptr_t r = weft_await(raced);
+        for (unsigned round = 1; atomic_load(&round_closed) < 3 * i; round++)
+            if (round % 64 == 0) sched_yield();
+        must_equal(atomic_load(&won[0]) + atomic_load(&won[1]) + atomic_load(&won[2]), 1);
+        must_equal(r, atomic_load(&won[0]) ? i : atomic_load(&won[1]) ? -EIO : -ECANCELED);
+        must(!weft_cancel_message(raced) == !atomic_load(&won[2]));
+        weft_release(raced);
+    }
+    for (int k = 0; k < 3; k++) thread_join(threads[k]);
+    return 0;
+}
+static void test_MT4_one_wins(void **state) {
+    (void)state;
+    rounds = ROUNDS(100000);
+    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, race, NULL), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_X6_B13_before_the_first_step),
+        cmocka_unit_test(test_X1_X7_B14_twice_and_too_late),
+        cmocka_unit_test(test_X2_X3_next_suspension),
+        cmocka_unit_test(test_X4_X10_caught),
+        cmocka_unit_test(test_X8_F12_down_and_back),
+        cmocka_unit_test(test_F12_messages),
+        cmocka_unit_test(test_X9_shared_task),
+        cmocka_unit_test(test_X12_X15_endings),
+        cmocka_unit_test(test_MT4_one_wins),
+    };
+    return run_group(tests);
+}

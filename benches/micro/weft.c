@@ -1,6 +1,7 @@
 /* What the small things cost, in nanoseconds each: the best and the median of `REPETITIONS` runs.
  *
  *     build/release/benches/bench_micro [CASE…] */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 
 #define REPETITIONS 7
 
-static const int yields = 1000000, spawns = 1000000, pings = 500000, sleeps = 1000000, fib_n = 27;
+static const int yields = 1000000, spawns = 1000000, pings = 500000, sleeps = 1000000, operations = 2000000,
+                 fib_n = 27;
 
 /* ---- yield: two tasks take turns ---- */
 
@@ -116,15 +118,155 @@ static long bench_timeout(void) {
     return sleeps;
 }
 
+/* ---- locks, events and semaphores that nobody else wants ---- */
+
+static long bench_lock(void) {
+    weft_lock lock = WEFT_LOCK_INIT;
+    for (int i = 0; i < operations; i++) {
+        weft_lock_acquire(&lock);
+        weft_lock_release(&lock);
+    }
+    return operations;
+}
+
+static long bench_event(void) {
+    weft_event event = WEFT_EVENT_INIT;
+    for (int i = 0; i < operations; i++) {
+        weft_event_set(&event);
+        weft_event_wait(&event);
+        weft_event_clear(&event);
+    }
+    return operations;
+}
+
+static long bench_semaphore(void) {
+    weft_semaphore semaphore = WEFT_SEMAPHORE_INIT(3);
+    for (int i = 0; i < operations; i++) {
+        weft_semaphore_acquire(&semaphore);
+        weft_semaphore_release(&semaphore);
+    }
+    return operations;
+}
+
+static long bench_queue(void) {
+    weft_queue queue = WEFT_QUEUE_INIT(0);
+    intptr_t item;
+    for (int i = 0; i < operations; i++) {
+        weft_queue_put(&queue, i);
+        weft_queue_get(&queue, &item);
+    }
+    weft_queue_fini(&queue);
+    return operations;
+}
+
+/* ---- a lock that goes from one task to the other: each release hands it over ---- */
+
+static intptr_t hands_over(void *arg) {
+    weft_lock *lock = arg;
+    for (int i = 0; i < pings; i++) {
+        weft_lock_acquire(lock);
+        weft_yield(); /* the other one gets in line meanwhile */
+        weft_lock_release(lock);
+    }
+    return 0;
+}
+
+static long bench_lock_hand_off(void) {
+    weft_lock lock = WEFT_LOCK_INIT;
+    weft_task *a = weft_spawn(hands_over, &lock), *b = weft_spawn(hands_over, &lock);
+    weft_join(a);
+    weft_join(b);
+    return 2L * pings;
+}
+
+/* ---- queue ping-pong: a round trip between two tasks; and between two that stay on a worker each ---- */
+
+static weft_queue there, back;
+
+static intptr_t echoes(void *arg) {
+    intptr_t item;
+    while (weft_queue_get(&there, &item) == 0) weft_queue_put(&back, item);
+    return (intptr_t)arg;
+}
+
+static long queue_round_trips(weft_task *echo, int count) {
+    intptr_t item;
+    for (int i = 0; i < count; i++) {
+        weft_queue_put(&there, i);
+        weft_queue_get(&back, &item);
+    }
+    weft_queue_shutdown(&there, false);
+    weft_join(echo);
+    weft_queue_fini(&there);
+    weft_queue_fini(&back);
+    return count;
+}
+
+static void make_queues(void) {
+    weft_queue_init(&there, 0);
+    weft_queue_init(&back, 0);
+}
+
+static long bench_queue_ping(void) {
+    make_queues();
+    return queue_round_trips(weft_spawn(echoes, NULL), pings);
+}
+
+static weft_loop *asker_loop;
+static _Atomic(weft_loop *) other_loop;
+
+static intptr_t reports_loop(void *arg) {
+    weft_loop *loop = weft_get_running_loop();
+    if (loop != asker_loop) other_loop = loop;
+    return (intptr_t)arg;
+}
+
+/* A loop that is not ours: of tasks that wait while we are busy, one is stolen. */
+static weft_loop *another_loop(void) {
+    other_loop = NULL;
+    asker_loop = weft_get_running_loop();
+    while (!other_loop) {
+        weft_go(reports_loop, NULL);
+        weft_go(reports_loop, NULL);
+        for (int64_t end = weft_time() + WEFT_US(200); !other_loop && weft_time() < end;) {}
+        weft_yield();
+    }
+    return other_loop;
+}
+
+static intptr_t asks_across(void *arg) {
+    (void)arg;
+    make_queues();
+    weft_task_options there_pinned = {.loop = another_loop()};
+    return queue_round_trips(weft_create_task_with(there_pinned, weft_coroutine(echoes, NULL)), pings / 20);
+}
+
+static long bench_queue_across(void) {
+    weft_task_options pinned = {.pinned = true};
+    return weft_join(weft_create_task_with(pinned, weft_coroutine(asks_across, NULL)));
+}
+
 /* ---- the runner ---- */
 
 static const struct {
     const char *name;
     long (*run)(void);
+    unsigned least_workers;
 } cases[] = {
-    {"yield", bench_yield},         {"spawn_join", bench_spawn_join}, {"spawn_many", bench_spawn_many},
-    {"fib_tasks", bench_fib},       {"fib_parallel", bench_fib_parallel}, {"ping_pong", bench_ping_pong},
-    {"timeout_scope", bench_timeout},
+    {"yield", bench_yield, 1},
+    {"spawn_join", bench_spawn_join, 1},
+    {"spawn_many", bench_spawn_many, 1},
+    {"fib_tasks", bench_fib, 1},
+    {"fib_parallel", bench_fib_parallel, 1},
+    {"ping_pong", bench_ping_pong, 1},
+    {"timeout_scope", bench_timeout, 1},
+    {"lock", bench_lock, 1},
+    {"lock_hand_off", bench_lock_hand_off, 1},
+    {"event", bench_event, 1},
+    {"semaphore", bench_semaphore, 1},
+    {"queue", bench_queue, 1},
+    {"queue_ping", bench_queue_ping, 1},
+    {"queue_across", bench_queue_across, 2},
 };
 
 static intptr_t timed(void *arg) {
@@ -153,7 +295,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool wanted = argc == 1;
         for (int j = 1; j < argc; j++) wanted |= strcmp(argv[j], cases[i].name) == 0;
-        for (unsigned workers = 1; wanted && workers <= 2; workers++) measure(cases[i].name, cases[i].run, workers);
+        for (unsigned workers = cases[i].least_workers; wanted && workers <= 2; workers++)
+            measure(cases[i].name, cases[i].run, workers);
     }
     return 0;
 }

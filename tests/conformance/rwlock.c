@@ -136,7 +136,7 @@ static intptr_t works(void *arg) {
         } else {
             long now = atomic_fetch_add(&readers, 1) + 1;
             must_equal(atomic_load(&writers), 0);
-            if (now > atomic_load(&most_readers)) atomic_store(&most_readers, now);
+            raise_to(&most_readers, now);
             if (i % 3 == 0) weft_yield();
             atomic_fetch_sub(&readers, 1);
         }

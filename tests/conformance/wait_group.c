@@ -61,6 +61,23 @@ static void test_waits_for_all(void **state) {
 
 static intptr_t waits(void *result) { return *(int *)result = weft_wait_group_wait(&shared); }
 
+static intptr_t cancelled(void *arg) {
+    int result = 1;
+    (void)arg;
+    must_equal(weft_wait_group_add(&shared, 1), 0);
+    weft_task *task = weft_spawn(waits, &result);
+    until_arrived(&shared.opaque[GROUP_LAST], 0);
+    must(weft_cancel(task));
+    must_equal(weft_join(task), -ECANCELED);
+    must_equal(shared.opaque[0], 1); /* nobody waits: the last done is a single step, and leaves the group alone */
+    return weft_wait_group_done(&shared);
+}
+
+static void test_cancelled_waiter(void **state) {
+    (void)state;
+    on_each_loop(cancelled);
+}
+
 static intptr_t canceller(void *task) {
     weft_cancel(task);
     return 0;
@@ -96,6 +113,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_misuse),
         cmocka_unit_test(test_waits_for_all),
+        cmocka_unit_test(test_cancelled_waiter),
         cmocka_unit_test(test_done_x_cancel),
     };
     return run_group(tests);

@@ -39,17 +39,24 @@ static bool set_quickly(struct event *self) {
     return false;
 }
 
-int weft_event_set(weft_event *event) {
-    if (!event) return -EINVAL;
-    struct event *self = event_of(event);
-    if (set_quickly(self)) return 0;
+/* False if nobody waits any more. Then the quick way is to be taken: whoever finds the event set may free it, and
+ * we are not to be at its guard. */
+static bool set_and_wake(struct event *self) {
     struct weft__line woken = {0};
     weft__lock_acquire(&self->guard);
-    /* If WAITED has gone meanwhile, others may change the word without the guard: all that matters is SET. */
-    exchange_acq_rel(&self->word, SET); /* pairs with weft_event_is_set */
-    weft__line_grant_all(&self->line, &woken);
+    bool waited = load_relaxed(&self->word) & WAITED;
+    if (waited) {
+        store_release(&self->word, SET); /* pairs with weft_event_is_set */
+        weft__line_grant_all(&self->line, &woken);
+    }
     weft__lock_release(&self->guard);
     weft__line_wake(&woken);
+    return waited;
+}
+
+int weft_event_set(weft_event *event) {
+    if (!event) return -EINVAL;
+    while (!set_quickly(event_of(event)) && !set_and_wake(event_of(event))) {}
     return 0;
 }
 

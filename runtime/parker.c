@@ -115,7 +115,10 @@ bool weft__line_grant_first(struct weft__line *line, struct weft__line *woken) {
     struct weft__place *first = line->first;
     weft__line_remove(line, first);
     enum weft__claim claim = weft__parker_claim(first->parker, first->token);
-    if (claim == WEFT__WON_PARKED) weft__line_append(woken, first);
+    if (claim == WEFT__WON_PARKED) {
+        weft__line_append(woken, first);
+        first->in_line = false; /* that is no line which it could leave */
+    }
     return claim != WEFT__LOST;
 }
 

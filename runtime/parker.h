@@ -16,6 +16,9 @@
  *  - a party that was not woken by a granter (it was granted before it had parked, it was cancelled, its time
  *    was over) takes the guard before it leaves, and its record out of the line if it still stands there.
  *
+ * A primitive whose word says that somebody waits (WAITED) says so only as long as somebody does: with WAITED
+ * clear nobody takes the guard, so who gets through without waiting may free the primitive, too.
+ *
  * A canceller touches the parker under the BUSY bit of the task's wait (cancel.c), a timer while it is FIRING
  * (timer.h); the party waits for both to be over. Lock order: BUSY bit, guard. A guard's holder never takes a
  * BUSY bit, and wakes nobody.

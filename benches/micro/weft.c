@@ -1,6 +1,8 @@
 /* What the small things cost, in nanoseconds each: the best and the median of `REPETITIONS` runs.
  *
  *     build/release/benches/bench_micro [CASE…] */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +10,10 @@
 #include <weft/weft.h>
 
 #define REPETITIONS 7
+#define CALLS 500000L
 
-static const int yields = 1000000, spawns = 1000000, pings = 500000, sleeps = 1000000, fib_n = 27;
+static const int yields = 1000000, spawns = 1000000, pings = 500000, sleeps = 1000000, operations = 2000000,
+                 fib_n = 27;
 
 /* ---- yield: two tasks take turns ---- */
 
@@ -116,6 +120,136 @@ static long bench_timeout(void) {
     return sleeps;
 }
 
+/* ---- locks, events and semaphores that nobody else wants ---- */
+
+static long bench_lock(void) {
+    weft_lock lock = WEFT_LOCK_INIT;
+    for (int i = 0; i < operations; i++) {
+        weft_lock_acquire(&lock);
+        weft_lock_release(&lock);
+    }
+    return operations;
+}
+
+static long bench_event(void) {
+    weft_event event = WEFT_EVENT_INIT;
+    for (int i = 0; i < operations; i++) {
+        weft_event_set(&event);
+        weft_event_wait(&event);
+        weft_event_clear(&event);
+    }
+    return operations;
+}
+
+static long bench_semaphore(void) {
+    weft_semaphore semaphore = WEFT_SEMAPHORE_INIT(3);
+    for (int i = 0; i < operations; i++) {
+        weft_semaphore_acquire(&semaphore);
+        weft_semaphore_release(&semaphore);
+    }
+    return operations;
+}
+
+static long bench_queue(void) {
+    weft_queue queue = WEFT_QUEUE_INIT(0);
+    intptr_t item;
+    for (int i = 0; i < operations; i++) {
+        weft_queue_put(&queue, i);
+        weft_queue_get(&queue, &item);
+    }
+    weft_queue_fini(&queue);
+    return operations;
+}
+
+/* ---- a lock that goes from one task to the other: each release hands it over ---- */
+
+static intptr_t hands_over(void *arg) {
+    weft_lock *lock = arg;
+    for (int i = 0; i < pings; i++) {
+        weft_lock_acquire(lock);
+        weft_yield(); /* the other one gets in line meanwhile */
+        weft_lock_release(lock);
+    }
+    return 0;
+}
+
+static long bench_lock_hand_off(void) {
+    weft_lock lock = WEFT_LOCK_INIT;
+    weft_task *a = weft_spawn(hands_over, &lock), *b = weft_spawn(hands_over, &lock);
+    weft_join(a);
+    weft_join(b);
+    return 2L * pings;
+}
+
+/* ---- queue ping-pong: a round trip between two tasks; and between two that stay on a worker each ---- */
+
+static weft_queue there, back;
+
+static intptr_t echoes(void *arg) {
+    intptr_t item;
+    while (weft_queue_get(&there, &item) == 0) weft_queue_put(&back, item);
+    return (intptr_t)arg;
+}
+
+static long queue_round_trips(weft_task *echo, int count) {
+    intptr_t item;
+    for (int i = 0; i < count; i++) {
+        weft_queue_put(&there, i);
+        weft_queue_get(&back, &item);
+    }
+    weft_queue_shutdown(&there, false);
+    weft_join(echo);
+    weft_queue_fini(&there);
+    weft_queue_fini(&back);
+    return count;
+}
+
+static void make_queues(void) {
+    weft_queue_init(&there, 0);
+    weft_queue_init(&back, 0);
+}
+
+static long bench_queue_ping(void) {
+    make_queues();
+    return queue_round_trips(weft_spawn(echoes, NULL), pings);
+}
+
+static weft_loop *asker_loop;
+static _Atomic(weft_loop *) other_loop;
+
+static intptr_t reports_loop(void *arg) {
+    weft_loop *loop = weft_get_running_loop();
+    if (loop != asker_loop) other_loop = loop;
+    return (intptr_t)arg;
+}
+
+/* A loop that is not ours: of tasks that wait while we are busy, one is stolen. */
+static weft_loop *another_loop(void) {
+    other_loop = NULL;
+    asker_loop = weft_get_running_loop();
+    while (!other_loop) {
+        weft_go(reports_loop, NULL);
+        weft_go(reports_loop, NULL);
+        for (int64_t end = weft_time() + WEFT_US(200); !other_loop && weft_time() < end;) {}
+        weft_yield();
+    }
+    return other_loop;
+}
+
+static intptr_t asks_across(void *arg) {
+    (void)arg;
+    make_queues();
+    weft_task_options there_pinned = {.loop = another_loop()};
+    return queue_round_trips(weft_create_task_with(there_pinned, weft_coroutine(echoes, NULL)), pings / 20);
+}
+
+static long bench_queue_across(void) {
+    weft_task_options pinned = {.pinned = true};
+    return weft_join(weft_create_task_with(pinned, weft_coroutine(asks_across, NULL)));
+}
+
+/* ---- the runner ---- */
+
 /* ---- gather of 1000 tasks, per task; wait_for that does not fire, of a coroutine and of a task ---- */
 
 enum { GATHERED = 1000 };
@@ -158,14 +292,57 @@ static long bench_group(void) {
 
 /* ---- the runner ---- */
 
+/* ---- callbacks from other threads, per callback; all of them keep the loop busy ---- */
+
+static _Atomic long called;
+static void count_call(void *arg) {
+    (void)arg;
+    called++; /* one loop, one thread; the atomic is for the waiting task */
+}
+
+static void *produce(void *loop) {
+    for (long i = 0; i < CALLS; i++) weft_loop_call_soon_threadsafe(loop, count_call, NULL);
+    return NULL;
+}
+
+static long bench_calls_from(int threads) {
+    pthread_t producers[4];
+    weft_loop *loop = weft_get_running_loop();
+    called = 0;
+    for (int i = 0; i < threads; i++) pthread_create(&producers[i], NULL, produce, loop);
+    while (called < threads * CALLS) weft_yield();
+    for (int i = 0; i < threads; i++) pthread_join(producers[i], NULL);
+    return threads * CALLS;
+}
+
+static long bench_calls_1(void) { return bench_calls_from(1); }
+static long bench_calls_4(void) { return bench_calls_from(4); }
+
 static const struct {
     const char *name;
     long (*run)(void);
+    unsigned least_workers;
 } cases[] = {
-    {"yield", bench_yield},         {"spawn_join", bench_spawn_join}, {"spawn_many", bench_spawn_many},
-    {"fib_tasks", bench_fib},       {"fib_parallel", bench_fib_parallel}, {"ping_pong", bench_ping_pong},
-    {"timeout_scope", bench_timeout}, {"gather_1000", bench_gather}, {"wait_for", bench_wait_for},
-    {"wait_for_task", bench_wait_for_task}, {"group_1000", bench_group},
+    {"yield", bench_yield, 1},
+    {"spawn_join", bench_spawn_join, 1},
+    {"spawn_many", bench_spawn_many, 1},
+    {"fib_tasks", bench_fib, 1},
+    {"fib_parallel", bench_fib_parallel, 1},
+    {"ping_pong", bench_ping_pong, 1},
+    {"timeout_scope", bench_timeout, 1},
+    {"lock", bench_lock, 1},
+    {"lock_hand_off", bench_lock_hand_off, 1},
+    {"event", bench_event, 1},
+    {"semaphore", bench_semaphore, 1},
+    {"queue", bench_queue, 1},
+    {"queue_ping", bench_queue_ping, 1},
+    {"queue_across", bench_queue_across, 2},
+    {"gather", bench_gather, 1},
+    {"wait_for", bench_wait_for, 1},
+    {"wait_for_task", bench_wait_for_task, 1},
+    {"task_group", bench_group, 1},
+    {"calls_1_thread", bench_calls_1, 1},
+    {"calls_4_threads", bench_calls_4, 1},
 };
 
 static intptr_t timed(void *arg) {
@@ -185,7 +362,7 @@ static void measure(const char *name, long (*run)(void), unsigned workers) {
     for (int i = 0; i < REPETITIONS; i++)
         ns[i] = weft_run_fn_with((weft_options){.workers = workers}, timed, &run);
     qsort(ns, REPETITIONS, sizeof ns[0], by_value);
-    printf("%-14s %u worker%s  best %8.2f ns  median %8.2f ns\n", name, workers, workers > 1 ? "s" : " ",
+    printf("%-16s %u worker%s  best %8.2f ns  median %8.2f ns\n", name, workers, workers > 1 ? "s" : " ",
            (double)ns[0] / 100, (double)ns[REPETITIONS / 2] / 100);
     fflush(stdout);
 }
@@ -194,7 +371,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool wanted = argc == 1;
         for (int j = 1; j < argc; j++) wanted |= strcmp(argv[j], cases[i].name) == 0;
-        for (unsigned workers = 1; wanted && workers <= 2; workers++) measure(cases[i].name, cases[i].run, workers);
+        for (unsigned workers = cases[i].least_workers; wanted && workers <= 2; workers++)
+            measure(cases[i].name, cases[i].run, workers);
     }
     return 0;
 }

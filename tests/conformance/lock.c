@@ -182,6 +182,7 @@ static weft_task *in_line_with(weft_fn *fn) {
 }
 
 static intptr_t cancel_in_line(void *arg) {
+    uint32_t word;
     (void)arg;
     must_equal(weft_lock_acquire(&lock), 0);
     weft_task *a = in_line_with(acquires), *b = in_line_with(acquires), *c = in_line_with(acquires);
@@ -195,6 +196,8 @@ static intptr_t cancel_in_line(void *arg) {
     a = in_line_with(acquires);
     must(weft_cancel(a));
     must_equal(weft_join(a), -ECANCELED);
+    memcpy(&word, lock.opaque, sizeof word);
+    must_equal(word, 1); /* LOCKED, no more: the release is a single step, and leaves the lock alone */
     must_equal(weft_lock_release(&lock), 0);
     must(!weft_lock_locked(&lock));
     return 0;

@@ -135,7 +135,7 @@ static void trace_turn(void) {
     int64_t soon = weft_time() + WEFT_MS(2);
     must_equal(weft_timeout_enter_at(&scope, soon), 0);
     while (weft_time() < soon + WEFT_MS(2)) {} /* the wheel is not that fine */
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_turn, (void *)"soon"), 0);
+    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_turn, (void *)"soon").error, 0);
     intptr_t r = weft_timeout_exit(&scope, weft_sleep(WEFT_SEC(1000)));
     must_equal(r, -ETIMEDOUT);
     mark("out");

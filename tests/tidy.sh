@@ -6,6 +6,7 @@
 #   headers    every public header compiles alone, as C11 and as C++17
 #   size       files at most 600 lines, functions at most 70
 #   readme     the server in README.md is examples/echo.c
+#   coverage   every public function is called in some test
 #   public     the prototypes of a public header come with thread rules
 set -u
 root=${1:-$(cd "$(dirname "$0")/.." && pwd)}
@@ -62,8 +63,14 @@ for header in include/weft/*.h; do
     [ "$rules" -ge $((prototypes / 2)) ] || complain "$header: $prototypes prototypes, $rules thread rules"
 done
 
+# ---- coverage
+for function in $(cat include/weft/*.h | grep -E '^[a-z].*\(' | grep -vE '^(static|typedef|template|return|#)' |
+    grep -oE '\bweft_[a-z0-9_]+\(' | sort -u); do
+    cat tests/*.[ch] tests/conformance/*.[ch] | grep -qF "$function" || complain "no test calls ${function%(}"
+done
+
 # ---- size
-for file in runtime/*.[ch] io/*.[ch] include/weft/*.h examples/*.c examples/seeds/*.[ch] tests/*.[ch]; do
+for file in runtime/*.[ch] io/*.[ch] include/weft/*.h examples/*.c examples/seeds/*.[ch] tests/*.[ch] tests/conformance/*.[ch]; do
     lines=$(wc -l <"$file")
     [ "$lines" -le 600 ] || complain "$file has $lines lines"
     long=$(awk '/^[A-Za-z_].*\)[[:space:]]*\{[[:space:]]*$/ {start = NR; name = $0}

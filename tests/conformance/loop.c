@@ -393,6 +393,19 @@ static void test_R9_R10_R11_which_loop(void **state) {
     assert_null(weft_get_event_loop());
 }
 
+static void test_R11_options(void **state) {
+    (void)state;
+    assert_null(weft_new_event_loop_with((weft_options){.workers = 2}));
+    assert_null(weft_new_event_loop_with((weft_options){.stack_bytes = SIZE_MAX}));
+    weft_loop *other = weft_new_event_loop_with((weft_options){.driver = "epoll", .debug = 1});
+    assert_true(weft_loop_get_debug(other));
+    assert_int_equal(weft_loop_run_until_complete(other, weft_coroutine(give, (void *)1)), 1);
+    assert_int_equal(weft_loop_close(other), 0);
+    weft_loop_release(other);
+    assert_int_equal(weft_loop_close(NULL), -EINVAL);
+    weft_loop_release(NULL);
+}
+
 static void test_R13_given_up_unclosed(void **state) {
     (void)state;
     struct capture capture = capture_begin();
@@ -572,6 +585,7 @@ int main(void) {
         rule(test_R4_B5_the_batch_ends),
         rule(test_T18_pending_at_close_is_reported_and_ended),
         rule(test_R9_R10_R11_which_loop),
+        rule(test_R11_options),
         rule(test_R13_given_up_unclosed),
         rule(test_R1_operations_move_to_the_next_thread),
         rule(test_F5_F6_done_callbacks_are_queued),

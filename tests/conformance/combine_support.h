@@ -4,16 +4,17 @@
 
 #include "api_support.h"
 
-#include "runtime/future.h"
+#include "runtime/task.h"
 
 /* Strict order, one worker, two workers. */
 __attribute__((unused)) static void on_each_loop(weft_fn *fn) {
     for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, fn, NULL), 0);
 }
 
-/* Until the task has taken its first step: from then on it decides itself what a cancel request does. */
+/* Until the task waits for something: from then on it decides itself what a cancel request does. */
 __attribute__((unused)) static void let_begin(weft_task *task) {
-    while (weft__phase(atomic_load(&task->state)) == WEFT__READY) must_equal(weft_sleep(0), 0);
+    struct weft__task *self = weft__task_of(task);
+    while (!weft_done(task) && !atomic_load(&self->wait)) must_equal(weft_sleep(0), 0);
 }
 
 /* Waits for `future`, a plain one mostly: a task that ends when the test says so. */

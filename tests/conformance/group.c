@@ -189,6 +189,7 @@ static void test_TG6_cancelled_from_outside(void **state) {
 }
 
 /* TG8: entered once, from a task; what is added too early, too late or during an abort is closed silently. */
+weft_async(exits_anothers, (weft_task_group *, group)) { return weft_task_group_exit(group, 0); }
 weft_async(adds_during_abort, (weft_task_group *, group)) {
     must_equal(weft_sleep(WEFT_SEC(1000)), -ECANCELED);
     must_equal(weft_result(weft_task_group_create_task(group, never())), -ESHUTDOWN);
@@ -202,6 +203,7 @@ static intptr_t odd_body(weft_task_group *group) {
     must_equal(weft_result(weft_task_group_create_task(group, weft_shield(task))), -EINVAL);
     must_equal(weft_result(weft_task_group_create_task(NULL, never())), -EINVAL);
     must_equal(weft_join(task), 1);
+    must_equal(weft_join(weft_create_task(exits_anothers(group))), -EINVAL);
     create_and_begin(group, adds_during_abort(group));
     return -EIO;
 }

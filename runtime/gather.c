@@ -147,14 +147,10 @@ weft_future *weft_gather(weft_future *const *awaitables, size_t count, weft_gath
 }
 
 weft_future *weft_gather_list(intptr_t *results, size_t count, ...) {
-    weft_future *few[WEFT__FEW], **awaitables = few;
-    if (count > WEFT__FEW) awaitables = malloc(count * sizeof *awaitables);
-    if (!awaitables) return weft__future_failed(-ENOMEM);
+    weft_future *awaitables[count + 1]; /* as many as stand in the source */
     va_list arguments;
     va_start(arguments, count);
     for (size_t i = 0; i < count; i++) awaitables[i] = va_arg(arguments, weft_future *);
     va_end(arguments);
-    weft_future *gather = weft_gather(awaitables, count, (weft_gather_options){.results = results});
-    if (awaitables != few) free(awaitables);
-    return gather;
+    return weft_gather(awaitables, count, (weft_gather_options){.results = results});
 }

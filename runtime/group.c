@@ -197,7 +197,8 @@ static void request_again(struct group *self) {
 
 intptr_t weft_task_group_exit(weft_task_group *group, intptr_t body_result) {
     struct group *self = group_of(group);
-    if (!self) return -EINVAL;
+    struct weft__worker *worker = weft__world_worker();
+    if (!self || !worker || worker->current != self->parent) return -EINVAL;
     weft__lock_acquire(&self->lock);
     self->exiting = true;
     if (weft_is_error(body_result)) {

@@ -164,7 +164,7 @@ int weft_task_group_errors(weft_task_group *group, weft_group_errors *errors);
  * `body_result`, or -ECANCELED if the task was cancelled while it waited. A cancel request that the group itself
  * made of its task is withdrawn, and the count is as before. If there were errors and a cancel request from
  * outside, the request comes out of the next await.
- * Thread: the task that entered. Suspends: yes. Errors: as said, and -EINVAL (not entered). */
+ * Thread: the task that entered. Suspends: yes. Errors: as said, and -EINVAL (not entered, or by another task). */
 intptr_t weft_task_group_exit(weft_task_group *group, intptr_t body_result);
 
 #ifdef __cplusplus

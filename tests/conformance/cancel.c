@@ -89,7 +89,7 @@ weft_async(catches, (intptr_t, value)) {
 static intptr_t caught(void *arg) {
     (void)arg;
     weft_task *task = weft_create_task(catches(5)), *other = weft_create_task(forever());
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    let_begin(task);
     must(weft_cancel_with(task, "caught") && weft_cancel(other));
     must_equal(weft_await(task), 5);
     must(!weft_cancelled(task) && !weft_cancel_message(task));
@@ -106,7 +106,9 @@ static void test_X4_X10_caught(void **state) {
 }
 
 /* X8, F12: through awaits, gathers and shields to the innermost, with the message, and back. */
+static _Atomic bool at_the_bottom;
 weft_async(innermost) {
+    atomic_store(&at_the_bottom, true);
     must_equal(weft_sleep(WEFT_SEC(1000)), -ECANCELED);
     must(strcmp(weft_cancel_message(weft_current_task()), "down") == 0);
     return -ECANCELED;
@@ -123,8 +125,9 @@ weft_async(nest, (int, depth)) {
 }
 static intptr_t nested(void *arg) {
     (void)arg;
+    atomic_store(&at_the_bottom, false);
     weft_task *task = weft_create_task(nest(8));
-    must_equal(weft_sleep(WEFT_MS(5)), 0);
+    while (!atomic_load(&at_the_bottom)) must_equal(weft_sleep(0), 0);
     must(weft_cancel_with(task, "down"));
     must_equal(weft_await(task), -ECANCELED);
     must(weft_cancelled(task) && strcmp(weft_cancel_message(task), "down") == 0);
@@ -137,12 +140,12 @@ static void test_X8_F12_down_and_back(void **state) {
 }
 
 /* F12: of a future to all who await it; not of an earlier one that was caught. */
-weft_async(awaits_one, (weft_future *, future)) { return weft_await(future); }
 static intptr_t messages(void *arg) {
     (void)arg;
     weft_future *future = weft_future_new();
     weft_task *a = weft_create_task(awaits_one(future)), *b = weft_create_task(awaits_one(future));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    let_begin(a);
+    let_begin(b);
     must(!weft_cancel_message(future) && !weft_cancel_message(NULL));
     must(weft_cancel_with(future, "gone") && !weft_cancel_with(future, "again"));
     must(strcmp(weft_cancel_message(future), "gone") == 0);
@@ -170,7 +173,8 @@ static intptr_t shared(void *arg) {
     (void)arg;
     weft_task *third = weft_create_task(forever());
     weft_task *a = weft_create_task(awaits_one(third)), *b = weft_create_task(awaits_one(third));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    let_begin(a);
+    let_begin(b);
     must(weft_cancel(a));
     must_equal(weft_join(b), -ECANCELED);
     must_equal(weft_join(a), -ECANCELED);
@@ -195,7 +199,7 @@ static intptr_t endings(void *arg) {
     must(weft_cancelled(task));
     weft_release(task);
     task = weft_create_task(cleans_up(2, -EIO));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    let_begin(task);
     must(weft_cancel(task));
     must_equal(weft_await(task), -EIO);
     must(!weft_cancelled(task));

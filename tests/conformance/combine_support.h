@@ -4,10 +4,21 @@
 
 #include "api_support.h"
 
+#include "runtime/task.h"
+
 /* Strict order, one worker, two workers. */
 __attribute__((unused)) static void on_each_loop(weft_fn *fn) {
     for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, fn, NULL), 0);
 }
+
+/* Until the task waits for something: from then on it decides itself what a cancel request does. */
+__attribute__((unused)) static void let_begin(weft_task *task) {
+    struct weft__task *self = weft__task_of(task);
+    while (!weft_done(task) && !atomic_load(&self->wait)) must_equal(weft_sleep(0), 0);
+}
+
+/* Waits for `future`, a plain one mostly: a task that ends when the test says so. */
+weft_async(awaits_one, (weft_future *, future)) { return weft_await(future); }
 
 /* `value` after `ms`; if it is cancelled, -ECANCELED after `cleanup_ms`. */
 weft_async(after, (int, ms), (intptr_t, value)) {

@@ -42,13 +42,18 @@ static intptr_t first_error(void *arg) {
     (void)arg;
     intptr_t results[2] = {7, 7};
     int64_t begin = weft_time();
-    weft_task *sibling = weft_create_task(after(60, 5));
+    weft_future *gate = weft_future_new();
+    weft_task *sibling = weft_create_task(awaits_one(gate));
     must_equal(weft_await(weft_gather_into(results, sibling, after(10, -EIO))), -EIO);
     must(weft_time() - begin >= WEFT_MS(10));
     must(!weft_done(sibling));
-    must_equal(results[0], 7); /* unwritten */
     must_equal(weft_cancelling(sibling), 0);
-    must_equal(weft_join(sibling), 5);
+    must_equal(weft_future_set_result(gate, 5), 0);
+    must_equal(weft_await(sibling), 5);
+    must_equal(weft_sleep(0), 0);
+    must_equal(results[0], 7); /* unwritten */
+    weft_release(sibling);
+    weft_release(gate);
     return 0;
 }
 static void test_G3_B18_first_error_at_once(void **state) {
@@ -64,7 +69,6 @@ static intptr_t return_exceptions(void *arg) {
     weft_future *failed = weft_future_new();
     weft_future *all[] = {after(5, -EIO), cancelled, after(10, 4), failed};
     weft_future *gather = weft_gather(all, 4, (weft_gather_options){.return_exceptions = true, .results = results});
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
     must(weft_cancel(cancelled));
     must_equal(weft_future_set_exception(failed, -EPIPE), 0);
     must_equal(weft_await(gather), 0);
@@ -88,7 +92,7 @@ weft_async(awaits_gather) {
 static intptr_t cancelled_awaiter(void *arg) {
     (void)arg;
     weft_task *task = weft_create_task(awaits_gather());
-    must_equal(weft_sleep(WEFT_MS(2)), 0);
+    let_begin(task);
     must(weft_cancel_with(task, "stop"));
     must_equal(weft_await(task), -ECANCELED);
     must(weft_cancelled(task));
@@ -108,7 +112,7 @@ static intptr_t cancelled_gather(void *return_exceptions) {
     weft_future *all[] = {a, b};
     weft_gather_options options = {.return_exceptions = return_exceptions, .results = results};
     weft_future *gather = weft_ref(weft_gather(all, 2, options));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    let_begin(b);
     int64_t begin = weft_time();
     must(weft_cancel_with(gather, "enough"));
     must(!weft_done(gather));
@@ -137,16 +141,18 @@ static void test_G6_B19_cancelled_ends_after_its_children(void **state) {
 /* G8: one cancelled child cancels neither the siblings nor the gather. */
 static intptr_t one_cancelled(void *arg) {
     (void)arg;
-    weft_task *child = weft_create_task(forever()), *sibling = weft_create_task(after(20, 2));
+    weft_future *gate = weft_future_new();
+    weft_task *child = weft_create_task(forever()), *sibling = weft_create_task(awaits_one(gate));
     weft_future *gather = weft_ref(weft_gather_all(child, sibling));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
     must(weft_cancel_with(child, "one"));
     must_equal(weft_await(gather), -ECANCELED);
     must(!weft_cancelled(gather) && !weft_done(sibling));
     must(strcmp(weft_cancel_message(gather), "one") == 0);
+    must_equal(weft_future_set_result(gate, 2), 0);
     must_equal(weft_join(sibling), 2);
     weft_release(child);
     weft_release(gather);
+    weft_release(gate);
     return 0;
 }
 static void test_G8_one_child_cancelled(void **state) {
@@ -227,16 +233,19 @@ static void test_turns_of_the_queue(void **state) {
 /* A child that awaits its own gather gives up its wait when the gather is cancelled. */
 static weft_future *own;
 static weft_future *gate;
+static _Atomic long about_to_wait;
 weft_async(awaits_own_later) {
     must_equal(weft_await(gate), 1);
+    atomic_fetch_add(&about_to_wait, 1);
     return weft_await(weft_ref(own));
 }
 static intptr_t circle(void *arg) {
     (void)arg;
     gate = weft_future_new();
     own = weft_gather_all(awaits_own_later(), awaits_own_later());
+    atomic_store(&about_to_wait, 0);
     must_equal(weft_future_set_result(gate, 1), 0);
-    must_equal(weft_sleep(WEFT_MS(2)), 0);
+    while (atomic_load(&about_to_wait) < 2) must_equal(weft_sleep(0), 0);
     must(weft_cancel(own));
     must_equal(weft_await(own), -ECANCELED);
     weft_release(gate);
@@ -255,8 +264,13 @@ weft_async(last_breath) {
 }
 static intptr_t leaves_gather(void *arg) {
     (void)arg;
-    left_behind = weft_gather_all(last_breath(), last_breath());
-    return weft_sleep(WEFT_MS(1));
+    weft_task *a = weft_create_task(last_breath()), *b = weft_create_task(last_breath());
+    left_behind = weft_gather_all(a, b);
+    let_begin(a);
+    let_begin(b);
+    weft_release(a);
+    weft_release(b);
+    return 0;
 }
 static void test_completes_when_the_loop_has_ended(void **state) {
     (void)state;

@@ -8,6 +8,14 @@
         weft_task_group_exit(group, body);                                                                   \
     })
 
+/* A member that has taken its first step. */
+static void create_and_begin(weft_task_group *group, weft_future *coroutine) {
+    weft_ref(coroutine);
+    must(weft_task_group_create_task(group, coroutine) == coroutine);
+    let_begin(coroutine);
+    weft_release(coroutine);
+}
+
 /* TG1: waits for all, those too that members add while the group is being left. */
 static _Atomic long ended;
 weft_async(adds, (weft_task_group *, group), (int, generations)) {
@@ -46,8 +54,8 @@ weft_async(fails_in_cleanup, (int, ms), (int, error)) {
 }
 static weft_task *other;
 static intptr_t suspended_body(weft_task_group *group) {
+    create_and_begin(group, fails_in_cleanup(10, -EPIPE));
     weft_task_group_create_task(group, after(5, -EIO));
-    weft_task_group_create_task(group, fails_in_cleanup(10, -EPIPE));
     other = weft_ref(forever());
     must(weft_task_group_create_task(group, other) == other);
     int r = weft_sleep(WEFT_SEC(1000));
@@ -99,8 +107,7 @@ static void test_TG2_error_at_exit(void **state) {
 /* TG3: an error of the body cancels all members, and is collected with theirs; many errors. */
 enum { MANY = 100 };
 static intptr_t failing_body(weft_task_group *group) {
-    for (int i = 0; i < MANY; i++) weft_task_group_create_task(group, fails_in_cleanup(1, -EPIPE));
-    must_equal(weft_sleep(WEFT_MS(2)), 0);
+    for (int i = 0; i < MANY; i++) create_and_begin(group, fails_in_cleanup(1, -EPIPE));
     return -EIO;
 }
 static intptr_t error_in_body(void *arg) {
@@ -127,10 +134,8 @@ static intptr_t cancels_member(weft_task_group *group) {
     weft_future *coroutine = weft_ref(forever());
     must(weft_task_group_create_task(group, coroutine) == coroutine);
     weft_task_group_create_task(group, after(10, 1));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
     must(weft_cancel(coroutine));
     must_equal(weft_join(coroutine), -ECANCELED);
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
     return 6;
 }
 static intptr_t member_cancelled(void *arg) {
@@ -150,7 +155,7 @@ static _Atomic long entered;
 weft_async(has_group, (bool, in_body), (int, error)) {
     weft_task_group group;
     must_equal(weft_task_group_enter(&group), 0);
-    weft_task_group_create_task(&group, fails_in_cleanup(3, error));
+    create_and_begin(&group, fails_in_cleanup(3, error));
     weft_task_group_create_task(&group, forever());
     atomic_store(&entered, 1);
     intptr_t r = weft_task_group_exit(&group, in_body ? weft_sleep(WEFT_SEC(1000)) : 0);
@@ -172,7 +177,6 @@ static intptr_t cancelled_outside(void *arg) {
             atomic_store(&entered, 0);
             weft_task *task = weft_create_task(has_group(in_body, error));
             while (!atomic_load(&entered)) must_equal(weft_sleep(0), 0);
-            must_equal(weft_sleep(WEFT_MS(2)), 0);
             must(weft_cancel(task));
             must_equal(weft_join(task), error);
         }
@@ -185,6 +189,7 @@ static void test_TG6_cancelled_from_outside(void **state) {
 }
 
 /* TG8: entered once, from a task; what is added too early, too late or during an abort is closed silently. */
+weft_async(exits_anothers, (weft_task_group *, group)) { return weft_task_group_exit(group, 0); }
 weft_async(adds_during_abort, (weft_task_group *, group)) {
     must_equal(weft_sleep(WEFT_SEC(1000)), -ECANCELED);
     must_equal(weft_result(weft_task_group_create_task(group, never())), -ESHUTDOWN);
@@ -198,8 +203,8 @@ static intptr_t odd_body(weft_task_group *group) {
     must_equal(weft_result(weft_task_group_create_task(group, weft_shield(task))), -EINVAL);
     must_equal(weft_result(weft_task_group_create_task(NULL, never())), -EINVAL);
     must_equal(weft_join(task), 1);
-    weft_task_group_create_task(group, adds_during_abort(group));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    must_equal(weft_join(weft_create_task(exits_anothers(group))), -EINVAL);
+    create_and_begin(group, adds_during_abort(group));
     return -EIO;
 }
 static intptr_t misuse(void *arg) {
@@ -233,8 +238,7 @@ static intptr_t inner_body(weft_task_group *group) {
 }
 static intptr_t outer_body(weft_task_group *group) {
     weft_task_group inner;
-    weft_task_group_create_task(group, fails_in_cleanup(1, -EIO));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    create_and_begin(group, fails_in_cleanup(1, -EIO));
     return GROUP(&inner, inner_body(&inner));
 }
 static intptr_t nested(void *arg) {

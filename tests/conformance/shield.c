@@ -30,8 +30,9 @@ static void test_SH1_same_outcome(void **state) {
 weft_async(awaits_shield, (weft_task *, inner)) { return weft_await(weft_shield(inner)); }
 static intptr_t inner_goes_on(void *arg) {
     (void)arg;
-    weft_task *inner = weft_create_task(after(30, 4)), *outer = weft_create_task(awaits_shield(inner));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    weft_future *gate = weft_future_new();
+    weft_task *inner = weft_create_task(awaits_one(gate)), *outer = weft_create_task(awaits_shield(inner));
+    let_begin(outer);
     must(weft_cancel_with(outer, "outside"));
     must_equal(weft_await(outer), -ECANCELED);
     must(strcmp(weft_cancel_message(outer), "outside") == 0);
@@ -40,8 +41,10 @@ static intptr_t inner_goes_on(void *arg) {
     weft_future *shield = weft_shield(inner);
     must(weft_cancel(shield) && weft_cancelled(shield) && !weft_cancel(shield)); /* within the call */
     must_equal(weft_await(shield), -ECANCELED);
+    must_equal(weft_future_set_result(gate, 4), 0);
     must_equal(weft_join(inner), 4);
     weft_release(outer);
+    weft_release(gate);
     return 0;
 }
 static void test_SH2_inner_goes_on(void **state) {
@@ -54,7 +57,7 @@ static intptr_t inner_cancelled(void *arg) {
     (void)arg;
     weft_task *inner = weft_create_task(forever());
     weft_future *shield = weft_ref(weft_shield(inner));
-    must_equal(weft_sleep(WEFT_MS(1)), 0);
+    let_begin(inner);
     must(weft_cancel_with(inner, "inside"));
     must_equal(weft_await(shield), -ECANCELED);
     must(weft_cancelled(shield));

@@ -87,7 +87,7 @@ weft_async(limited) {
 static intptr_t outside(void *arg) {
     (void)arg;
     weft_task *task = weft_create_task(limited());
-    must_equal(weft_sleep(WEFT_MS(2)), 0);
+    let_begin(task);
     must(weft_cancel_with(task, "outside"));
     must_equal(weft_await(task), -ECANCELED);
     must(weft_cancelled(task) && strcmp(weft_cancel_message(task), "outside") == 0);
@@ -140,19 +140,16 @@ static void trace_turn(void) {
     must_equal(r, -ETIMEDOUT);
     mark("out");
 }
-static intptr_t called_off(void *arg) {
-    (void)arg;
+static intptr_t called_off(void *strict) {
     for (int i = 0; i < 50; i++) {
         weft_timeout scope;
         int64_t soon = weft_time() + WEFT_US(200);
         must_equal(weft_timeout_enter_at(&scope, soon), 0);
-        weft_task *task = weft_create_task(after(0, 1));
-        while (weft_time() < soon + WEFT_US(i * 4)) {}
-        intptr_t r = weft_timeout_exit(&scope, weft_await(task)); /* the timer fires while the task is queued */
-        must(r == 1 || r == -ETIMEDOUT);
-        must_equal(weft_cancelling(weft_current_task()), 0);
+        while (weft_time() < soon + WEFT_US(200)) {}
+        intptr_t r = weft_timeout_exit(&scope, weft_sleep(0)); /* the timer's turn comes behind ours */
+        must(r == 0 || (!strict && r == -ETIMEDOUT));
         must_equal(weft_sleep(0), 0);
-        weft_release(task);
+        must_equal(weft_cancelling(weft_current_task()), 0);
     }
     return 0;
 }
@@ -160,6 +157,7 @@ static void test_turns_of_the_queue(void **state) {
     (void)state;
     assert_trace(trace_turn, "0 soon 1 out 2 3 4 5 6 7 8");
     on_each_loop(called_off);
+    assert_int_equal(run_on(0, called_off, state), 0);
 }
 
 int main(void) {

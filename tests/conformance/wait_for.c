@@ -60,6 +60,7 @@ static void test_WF3_coroutine_runs_in_line(void **state) {
 static intptr_t waits_for_the_end(void *arg) {
     (void)arg;
     weft_task *task = weft_create_task(cleans_up(80, -ECANCELED));
+    let_begin(task);
     int64_t begin = weft_time();
     must_equal(weft_wait_for(task, WEFT_MS(20)), -ETIMEDOUT);
     must(weft_time() - begin >= WEFT_MS(100));
@@ -79,7 +80,8 @@ weft_async(waits_long, (weft_future *, inner)) { return weft_wait_for(inner, WEF
 static intptr_t caller_cancelled(void *arg) {
     (void)arg;
     weft_task *inner = weft_create_task(cleans_up(20, -ECANCELED)), *caller = weft_create_task(waits_long(inner));
-    must_equal(weft_sleep(WEFT_MS(2)), 0);
+    let_begin(inner);
+    let_begin(caller);
     int64_t begin = weft_time();
     must(weft_cancel(caller));
     must_equal(weft_join(caller), -ECANCELED);
@@ -123,13 +125,16 @@ static void test_WF6_no_time(void **state) {
 /* WF10: around a shield. */
 static intptr_t around_a_shield(void *arg) {
     (void)arg;
-    weft_task *task = weft_create_task(after(40, 9));
+    weft_future *gate = weft_future_new();
+    weft_task *task = weft_create_task(awaits_one(gate));
     must_equal(weft_wait_for(weft_shield(task), WEFT_MS(5)), -ETIMEDOUT);
     must(!weft_done(task));
     must_equal(weft_cancelling(task), 0);
+    must_equal(weft_future_set_result(gate, 9), 0);
     must_equal(weft_wait_for(weft_shield(task), WEFT_SEC(100)), 9);
     must_equal(weft_wait_for(weft_shield(task), 0), 9);
     weft_release(task);
+    weft_release(gate);
     return 0;
 }
 static void test_WF10_around_a_shield(void **state) {
@@ -147,11 +152,13 @@ static void *outside(void *arg) {
     must_equal(weft_wait_for(weft_shield(task), WEFT_SEC(100)), 3);
     weft_release(task);
     task = weft_run_coroutine_threadsafe(cleans_up(20, -ECANCELED), loop);
+    let_begin(task);
     int64_t begin = weft_time();
     must_equal(weft_wait_for(task, WEFT_MS(20)), -ETIMEDOUT);
     must(weft_time() - begin >= WEFT_MS(40) && weft_cancelled(task));
     weft_release(task);
     task = weft_run_coroutine_threadsafe(cleans_up(1, 6), loop);
+    let_begin(task);
     must_equal(weft_wait_for(task, WEFT_MS(20)), 6);
     weft_release(task);
     must_equal(weft_wait_for(never(), WEFT_SEC(1)), -EPERM);

@@ -28,11 +28,6 @@ __attribute__((unused)) static void until(_Atomic long *word, long value) {
     }
 }
 
-__attribute__((unused)) static void raise_to(_Atomic long *most, long value) {
-    long seen = atomic_load(most);
-    while (seen < value && !atomic_compare_exchange_weak(most, &seen, value)) {}
-}
-
 /* Somebody who does something: a task, or a plain thread. */
 struct party {
     bool is_thread;

@@ -66,7 +66,7 @@ static void test_RN1_run_after_run(void **state) {
         if (i == 50) first_pages = pages();
     }
     assert_int_equal(open_descriptors(), descriptors);
-    for (int i = 0; i < 100000 && count_of("/proc/self/task") > tasks; i++) sched_yield(); /* joined, still leaving */
+    for (int i = 0; i < 100000 && count_of("/proc/self/task") > tasks; i++) sched_yield(); /* joined, leaving */
     assert_int_equal(count_of("/proc/self/task"), tasks);
 #if defined(WEFT__ASAN) || defined(WEFT__TSAN)
     (void)first_pages; /* a sanitizer maps as it likes */

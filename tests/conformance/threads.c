@@ -79,8 +79,8 @@ static intptr_t one_at_a_time(void *arg) {
 }
 
 static intptr_t in_one_pinned(void *arg) {
-    weft_task *task = weft_create_task_with((weft_task_options){.pinned = true}, weft_coroutine(one_at_a_time, arg));
-    return weft_join(task);
+    weft_task_options here = {.pinned = true};
+    return weft_join(weft_create_task_with(here, weft_coroutine(one_at_a_time, arg)));
 }
 
 static void test_MT2_one_at_a_time(void **state) {
@@ -110,7 +110,7 @@ static void receive(void *arg) {
 
 static void *produce(void *arg) {
     for (long i = 0; i < per_producer; i++)
-        must_equal(weft_loop_call_soon_threadsafe(loop, receive, (void *)((uintptr_t)i * PRODUCERS + (uintptr_t)arg)), 0);
+        must_equal(weft_loop_call_soon_threadsafe(loop, receive, (char *)arg + i * PRODUCERS), 0);
     return NULL;
 }
 
@@ -135,7 +135,7 @@ static void test_MT11_TH2_producers(void **state) {
     assert_int_equal(run_on(2, consume, NULL), 0);
 }
 
-/* ---- TH1: a loop that sleeps in the kernel is woken within 20 ms (the best of five: the machine is noisy) ---- */
+/* ---- TH1: a loop that sleeps in the kernel is woken within 20 ms (the best of five) ---- */
 
 static _Atomic int64_t sent_ns, best_ns;
 static void note_arrival(void *done) {
@@ -259,7 +259,8 @@ static void test_MT13_MT14_end(void **state) {
     (void)state;
     sem_init(&published, 0, 0);
     for (intptr_t i = 0; i < ROUNDS(500); i++) {
-        pthread_t threads[2] = {thread_start(submits_until_closed, NULL), thread_start(submits_until_closed, NULL)};
+        pthread_t threads[2];
+        for (int j = 0; j < 2; j++) threads[j] = thread_start(submits_until_closed, NULL);
         assert_int_equal(run_on((unsigned)i % 3, ends_soon, (void *)(i % 20 * 3000)), 1);
         for (int j = 0; j < 2; j++) thread_join(threads[j]);
         assert_int_equal(weft_loop_call_soon_threadsafe(atomic_load(&ending), count_callback, NULL), -ESHUTDOWN);

@@ -2,8 +2,7 @@
  *
  * Asking puts the generator's stack in the place of the task's and switches to it; so an await in the body
  * suspends the task as it stands, and it resumes on that stack. Yielding puts the task's own stack back. A
- * task of its own for the body was rejected: current task, cancellation and context are to be the asker's,
- * and two switches without the scheduler cost a fifth of two turns.
+ * task of its own for the body was rejected: current task, cancellation and context are to be the asker's.
  *
  *     NEW --ask--> RUNNING --yield--> SUSPENDED --ask--> RUNNING --the body returns--> FINISHED
  *      |              |

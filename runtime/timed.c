@@ -25,7 +25,8 @@ static intptr_t run_timed(void *arg) {
 
 weft_future *weft_timed_coroutine(int64_t (*clock)(void), const char *function, const char *args,
                                   weft_future *coroutine) {
-    if (!coroutine || coroutine->kind == WEFT__KIND_IMMORTAL) return coroutine ? coroutine : weft__future_failed(-EINVAL);
+    if (!coroutine) return weft__future_failed(-EINVAL);
+    if (coroutine->kind == WEFT__KIND_IMMORTAL) return coroutine; /* a failed weft_coroutine */
     struct timed self = {coroutine, clock ? clock : weft_time, function ? function : "?", args ? args : ""};
     weft_future *timed = weft_coroutine_copy("timed", run_timed, &self, sizeof self);
     struct weft__task *task = weft__task_of(timed);

@@ -1,5 +1,4 @@
-/* Cancellation: rules X1 to X17 and MT8; chains and cycles of awaits; cancelling from other threads while the
- * task completes. */
+/* Cancellation: rules X1 to X17; chains and cycles of awaits. */
 #include "api_support.h"
 
 #include <sys/wait.h>
@@ -295,58 +294,6 @@ static void test_circle(void **state) {
     }
 }
 
-/* MT8: cancelled from a thread while it completes: accepted and observed, or refused and finished. */
-static weft_task *victim;
-static _Atomic long offered, taken;
-static _Atomic bool accepted;
-static long rounds;
-static void *cancels(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&offered, i);
-        for (unsigned delay = (unsigned)i * 13 % 256; delay > 0; delay--) __asm__ volatile("");
-        atomic_store(&accepted, weft_cancel(victim));
-        atomic_store(&taken, i);
-    }
-    return NULL;
-}
-
-static intptr_t short_work(void *arg) {
-    intptr_t i = (intptr_t)arg, seen = 0;
-    seen |= weft_sleep(0);
-    if (i % 3 == 0) seen |= weft_sleep(i % 50 * 100);
-    if (i % 3 == 1) seen |= weft_yield();
-    seen = weft_is_error(seen) ? -ECANCELED : 0;
-    return seen ? seen : i;
-}
-
-static intptr_t races(void *arg) {
-    (void)arg;
-    atomic_store(&offered, 0);
-    atomic_store(&taken, 0);
-    pthread_t thread = thread_start(cancels, NULL);
-    for (long i = 1; i <= rounds; i++) {
-        victim = weft_spawn(short_work, (void *)i);
-        atomic_store(&offered, i);
-        intptr_t r = weft_await(victim);
-        for (unsigned round = 1; atomic_load(&taken) < i; round++)
-            if (round % 64 == 0) sched_yield();
-        must_equal(r, atomic_load(&accepted) ? -ECANCELED : i);
-        must_equal(weft_cancelled(victim), atomic_load(&accepted));
-        must_equal(weft_cancelling(victim), atomic_load(&accepted));
-        must_equal(weft_result(victim), r);
-        weft_release(victim);
-    }
-    thread_join(thread);
-    return 0;
-}
-
-static void test_races(void **state) {
-    (void)state;
-    rounds = ROUNDS(10000);
-    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, races, NULL), 0);
-}
-
 /* Two cancellers at once, on both ends of a chain. */
 static intptr_t awaits_sleeper(void *task) { return weft_await(task); }
 static void *cancels_one(void *task) { return (void *)(intptr_t)weft_cancel(task); }
@@ -373,7 +320,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivery),    cmocka_unit_test(test_before_start), cmocka_unit_test(test_endings),
         cmocka_unit_test(test_chains),      cmocka_unit_test(test_shared_ones),  cmocka_unit_test(test_uncancel),
-        cmocka_unit_test(test_taken_back),  cmocka_unit_test(test_circle),        cmocka_unit_test(test_races),
+        cmocka_unit_test(test_taken_back),  cmocka_unit_test(test_circle),       
         cmocka_unit_test(test_two_cancellers),
     };
     return run_group(tests);

@@ -122,6 +122,9 @@ static void test_outside(void **state) {
     assert_null(weft_current_task());
     assert_int_equal(weft_yield(), 0);
     assert_int_equal(weft_coroutine_close(NULL), 0);
+    assert_int_equal(weft_join(weft_gather_list(NULL, 0)), 0); /* of nothing: done */
+    assert_int_equal(weft_join(weft_gather_list(NULL, 1, (weft_future *)NULL)), -EINVAL);
+    assert_false(weft_is_coroutine_function(NULL));
     assert_int_equal(weft_cancelling(NULL), -EINVAL);
     assert_int_equal(weft_uncancel(NULL), -EINVAL);
     assert_false(weft_iscoroutine(NULL));

@@ -1,7 +1,5 @@
-/* weft_run: rules RN1, RN2, RN6, MT19; every option; what a run leaves behind; the signal mask. */
+/* weft_run: every option, the driver, the signal mask. */
 #include "api_support.h"
-
-#include <sched.h>
 
 #include <signal.h>
 
@@ -58,66 +56,6 @@ static void test_driver(void **state) {
     free(kept);
 }
 
-/* RN1: run after run, and nothing stays: no descriptor, no thread, no mapping that grows. */
-static long count_of(const char *directory) {
-    long count = 0;
-    DIR *opened = opendir(directory);
-    while (opened && readdir(opened)) count++;
-    if (opened) closedir(opened);
-    return count;
-}
-
-static long pages(void) {
-    long virtual_pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%ld", &virtual_pages) != 1) virtual_pages = 0;
-    if (file) fclose(file);
-    return virtual_pages;
-}
-
-static void test_run_after_run(void **state) {
-    (void)state;
-    long tasks = count_of("/proc/self/task"), first_pages = 0;
-    int descriptors = open_descriptors();
-    for (int i = 0; i < 200; i++) {
-        assert_int_equal(run_on((unsigned)i % 5, busy, (void *)(intptr_t)i), i);
-        if (i == 50) first_pages = pages();
-    }
-    assert_int_equal(open_descriptors(), descriptors);
-    for (int i = 0; i < 100000 && count_of("/proc/self/task") > tasks; i++) sched_yield(); /* joined, still leaving */
-    assert_int_equal(count_of("/proc/self/task"), tasks);
-#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
-    (void)first_pages; /* a sanitizer maps as it likes */
-#else
-    assert_true(pages() - first_pages < 64 << 8); /* 64 MiB: a stack pool's mapping that was forgotten */
-#endif
-}
-
-/* RN2, MT19: independent runs in several threads, truly at the same time. */
-static intptr_t sleeps(void *arg) {
-    must_equal(weft_sleep(WEFT_MS(200)), 0);
-    return (intptr_t)arg;
-}
-
-static void *runs(void *arg) {
-    for (int i = 0; i < 20; i++) must_equal(run_on((unsigned)i % 3, busy, arg), (intptr_t)arg);
-    must_equal(run_on(1, sleeps, arg), (intptr_t)arg);
-    return NULL;
-}
-
-static void *sleeps_once(void *arg) { return (void *)run_on(1, sleeps, arg); }
-
-static void test_several_threads(void **state) {
-    (void)state;
-    pthread_t threads[4];
-    for (intptr_t i = 0; i < 4; i++) threads[i] = thread_start(runs, (void *)(i + 1));
-    for (int i = 0; i < 4; i++) thread_join(threads[i]);
-    int64_t begin = weft_time();
-    for (intptr_t i = 0; i < 4; i++) threads[i] = thread_start(sleeps_once, (void *)(i + 1));
-    for (intptr_t i = 0; i < 4; i++) assert_int_equal((intptr_t)thread_join(threads[i]), i + 1);
-    assert_true(weft_time() - begin < WEFT_MS(700));
-}
-
 /* The signal mask is what it was; a SIGPIPE of ours does not hit the caller, one of his stays pending. */
 static intptr_t breaks_pipe(void *arg) {
     int ends[2];
@@ -158,8 +96,9 @@ static void test_signals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_options),         cmocka_unit_test(test_driver),  cmocka_unit_test(test_run_after_run),
-        cmocka_unit_test(test_several_threads), cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_driver),
+        cmocka_unit_test(test_signals),
     };
     return run_group(tests);
 }

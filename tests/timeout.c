@@ -1,63 +1,8 @@
-/* Sleeping, rules T10 to T16, and timeout scopes, TO1 to TO6. */
+/* Timeout scopes: rules TO1 to TO6. */
 #include "api_support.h"
 
 static void on_each_loop(weft_fn *fn) {
     for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1) assert_int_equal(run_on(workers, fn, NULL), 0);
-}
-
-static intptr_t sleeps(void *ns) { return weft_sleep((intptr_t)ns); }
-
-/* T11, T15, T16 */
-static intptr_t sleeping(void *arg) {
-    int64_t begin = weft_time(), durations[] = {1, 1000, WEFT_US(50), WEFT_MS(1), WEFT_MS(30)};
-    (void)arg;
-    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
-        int64_t before = weft_time();
-        must_equal(weft_sleep(durations[i]), 0);
-        must(weft_time() - before >= durations[i]);
-        before = weft_time();
-        must_equal(weft_sleep_until(before + durations[i]), 0);
-        must(weft_time() >= before + durations[i]);
-    }
-    must_equal(weft_sleep_until(INT64_MIN), 0);
-    must_equal(weft_sleep(INT64_MIN), 0);
-    begin = weft_time();
-    weft_task *tasks[3];
-    for (int i = 0; i < 3; i++) tasks[i] = weft_spawn(sleeps, (void *)WEFT_MS(100));
-    for (int i = 0; i < 3; i++) must_equal(weft_join(tasks[i]), 0);
-    must(weft_time() - begin >= WEFT_MS(100) && weft_time() - begin < WEFT_MS(290)); /* not one after the other */
-    begin = weft_time();
-    for (int i = 0; i < 3; i++) must_equal(weft_await(weft_coroutine(sleeps, (void *)WEFT_MS(10))), 0);
-    must(weft_time() - begin >= WEFT_MS(30));
-    return 0;
-}
-
-static void test_sleep(void **state) {
-    (void)state;
-    on_each_loop(sleeping);
-    assert_int_equal(sleeps((void *)WEFT_MS(1)), 0); /* a plain thread */
-}
-
-/* T12, T14: zero arms no timer; a cancelled sleep leaves none. */
-static intptr_t no_timers(void *arg) {
-    weft_stats before, after;
-    (void)arg;
-    must_equal(weft_stats_get(&before), 0);
-    for (int i = 0; i < 100; i++) must_equal(weft_sleep(-i), 0);
-    for (int i = 0; i < 100; i++) {
-        weft_task *task = weft_spawn(sleeps, (void *)WEFT_MS(5));
-        must_equal(weft_sleep(0), 0);
-        must(weft_cancel(task));
-        must_equal(weft_join(task), -ECANCELED);
-    }
-    must_equal(weft_stats_get(&after), 0);
-    must_equal(after.timers, before.timers);
-    return 0;
-}
-
-static void test_no_timers(void **state) {
-    (void)state;
-    assert_int_equal(run_on(0, no_timers, NULL), 0);
 }
 
 /* TO1, TO2, TO5, TO6 */
@@ -253,7 +198,6 @@ static void test_against_value(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sleep),          cmocka_unit_test(test_no_timers),
         cmocka_unit_test(test_scopes),         cmocka_unit_test(test_nested),
         cmocka_unit_test(test_uncancels_itself), cmocka_unit_test(test_waits_for_cleanup),
         cmocka_unit_test(test_against_cancel), cmocka_unit_test(test_against_value),

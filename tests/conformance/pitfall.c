@@ -82,7 +82,8 @@ static intptr_t run_and_listen(unsigned workers, weft_future *coroutine) {
     fflush(stdout);
     int saved = dup(STDOUT_FILENO);
     dup2(fileno(file), STDOUT_FILENO);
-    intptr_t result = weft_run_with((weft_options){.workers = workers ? workers : 1, .fifo = workers == 0}, coroutine);
+    weft_options options = {.workers = workers ? workers : 1, .fifo = workers == 0};
+    intptr_t result = weft_run_with(options, coroutine);
     fflush(stdout);
     dup2(saved, STDOUT_FILENO);
     close(saved);
@@ -106,7 +107,8 @@ static void test_PF2_timing_wrapper(void **state) {
     for (unsigned workers = 0; workers <= 2; workers++) {
         assert_int_equal(run_and_listen(workers, wrapped()), 1);
         assert_memory_equal(said, expected, sizeof expected - 1);
-        assert_non_null(strstr(said, "starting <function f> with args (x, y) {}\nfinished <function f> in 0.0000 second(s)\n"));
+        assert_non_null(strstr(said, "starting <function f> with args (x, y) {}\n"
+                                     "finished <function f> in 0.0000 second(s)\n"));
     }
 }
 
@@ -116,7 +118,8 @@ weft_async(sleeps_ms, (int, ms)) {
     return r ? r : ms;
 }
 weft_async(timed_main) {
-    weft_task *two = weft_create_task(weft_timed(sleeps_ms, 200)), *three = weft_create_task(weft_timed(sleeps_ms, 300));
+    weft_task *two = weft_create_task(weft_timed(sleeps_ms, 200));
+    weft_task *three = weft_create_task(weft_timed(sleeps_ms, 300));
     must_equal(weft_join(two), 200);
     return weft_join(three);
 }

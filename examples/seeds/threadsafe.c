@@ -33,4 +33,4 @@ weft_async(async_main) {
     return 0;
 }
 
-WEFT_MAIN(async_main)
+int main(void) { return weft_is_error(weft_run_with((weft_options){.fifo = true}, async_main())); }

@@ -180,15 +180,23 @@ weft_async(answers, (intptr_t, value), (int64_t, after_ns)) {
     return r < 0 ? r : value;
 }
 
+weft_async(answers_at, (intptr_t, value), (weft_future *, gate)) {
+    intptr_t r = weft_await(gate);
+    return r < 0 ? r : value;
+}
+
 static void *submits(void *arg) {
     intptr_t n = (intptr_t)arg;
     for (intptr_t i = 0; i < ROUNDS(200); i++) {
         intptr_t value = i % 3 ? n * 1000 + i : -EIO;
         must_equal(weft_join(weft_run_coroutine_threadsafe(answers(value, i % 2 * 1000), loop)), value);
     }
-    weft_future *slow = weft_run_coroutine_threadsafe(answers(n, WEFT_MS(30)), loop);
+    weft_future *gate = weft_future_new();
+    weft_future *slow = weft_run_coroutine_threadsafe(answers_at(n, gate), loop);
     must_equal(weft_wait_blocking(slow, WEFT_MS(1)), -ETIMEDOUT); /* TH5: does not stop it */
+    must_equal(weft_future_set_result(gate, 0), 0);
     must_equal(weft_join(slow), n);
+    weft_release(gate);
     slow = weft_run_coroutine_threadsafe(answers(n, WEFT_SEC(1000)), loop);
     must(weft_cancel(slow));
     must_equal(weft_await(slow), -ECANCELED);

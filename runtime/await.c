@@ -135,14 +135,16 @@ static bool claim_in_place(struct weft__worker *worker, struct weft__task *child
 
 /* Calls the claimed child on the stack of `self`. */
 static void run_in_place(struct weft__worker *worker, struct weft__task *self, struct weft__task *child) {
-    struct weft__wait wait = {.future = &child->future};
+    struct weft__stack *stack = self->stack;
+    struct weft__host host = {.wait.future = &child->future, .outer = stack->hosts, .task = self};
     counter_add(&worker->counters.in_place, 1);
-    child->stack = self->stack;
-    weft__wait_publish(self, &wait);
+    child->stack = stack;
+    stack->hosts = &host;
     worker->current = child;
     weft__task_run(child);
     weft__world_worker()->current = self; /* the stack may be on another worker now */
-    weft__wait_retract(self);
+    stack->hosts = host.outer;
+    if (host.published) weft__wait_retract(self);
 }
 
 /* A coroutine is a plain call: no task, the current task's own cancellation. Consumes the reference. */

@@ -3,16 +3,13 @@
  * Tokio's coop. A strict-order loop yields only where CPython does, but for I/O calls. */
 #include "worker.h"
 
-#define CLOCK_EVERY 16 /* units between two looks at the clock */
-
 void weft__budget_renew(struct weft__worker *worker) {
     worker->budget = WEFT__BUDGET;
     worker->budget_ends_ns = 0;
 }
 
 static bool used_up(struct weft__worker *worker) {
-    if (--worker->budget <= 0) return true;
-    if (worker->budget % CLOCK_EVERY != 0) return false;
+    if (worker->budget <= 0) return true;
     int64_t now = weft__world_now();
     if (worker->budget_ends_ns == 0) worker->budget_ends_ns = now + WEFT__BUDGET_NS;
     return now >= worker->budget_ends_ns;
@@ -28,8 +25,6 @@ static bool commit_pause(struct weft__task *task, void *none) {
     return true;
 }
 
-void weft__budget_charge(void) {
-    struct weft__worker *worker = weft__world_worker();
-    if (worker->strict) return;
+void weft__budget_look(struct weft__worker *worker) {
     if (used_up(worker)) weft__task_suspend(commit_pause, NULL);
 }

@@ -183,8 +183,8 @@ const char *weft_cancel_message(const weft_future *future) {
     return load_relaxed(&self->message);
 }
 
-void weft__cancel_inherit(struct weft__task *task, weft_future *future) {
-    if (future->result == -ECANCELED) leave_message(&task->future, load_relaxed(&future->message));
+void weft__cancel_inherit_message(struct weft__task *task, weft_future *future) {
+    leave_message(&task->future, load_relaxed(&future->message));
 }
 
 int weft_cancelling(const weft_task *task) {
@@ -221,10 +221,23 @@ uint32_t weft__cancel_withdraw(struct weft__task *task, uint16_t epoch) {
     return requests > undelivered ? requests - undelivered : 0;
 }
 
-void weft__wait_publish(struct weft__task *task, struct weft__wait *wait) {
+static void publish(struct weft__task *task, struct weft__wait *wait) {
     weft__debug_assert(((uintptr_t)wait & BUSY) == 0);
     exchange_seq_cst(&task->wait, (uintptr_t)wait);                /* T1 */
     if (weft__cancel_pending(task)) walk(task, NULL); /* T2 */
+}
+
+/* Innermost first: so a request that an outer one passes on finds its way. */
+void weft__hosts_publish(struct weft__stack *stack) {
+    for (struct weft__host *host = stack->hosts; host && !host->published; host = host->outer) {
+        host->published = true;
+        publish(host->task, &host->wait);
+    }
+}
+
+void weft__wait_publish(struct weft__task *task, struct weft__wait *wait) {
+    weft__hosts_publish(task->stack); /* before the task can be woken: then it may run elsewhere */
+    publish(task, wait);
 }
 
 void weft__wait_retract(struct weft__task *task) {

@@ -109,6 +109,7 @@ static void delist(weft_generator *self) {
 
 /* From the asker, on whatever stack that is, to the body; returns when the body yields or has ended. */
 static void enter(weft_generator *self, struct weft__task *task) {
+    weft__hosts_publish(task->stack); /* what suspends on the other stack does not see them */
     self->asker = task;
     self->asker_stack = task->stack;
     task->stack = self->stack;
@@ -211,6 +212,7 @@ static int begin(weft_generator *self, struct weft__worker *worker) {
     stack->pool = pool;
     stack->body = run_and_leave;
     stack->task = self;
+    stack->hosts = NULL;
     self->stack = stack;
     self->runtime = worker->runtime;
     enlist(self);

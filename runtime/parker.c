@@ -56,15 +56,6 @@ static void expire(struct weft__timer *timer) {
     if (to_wake) weft__parker_wake(self);
 }
 
-/* Takes the timer out of the wheel, or waits until it has fired. */
-static void disarm(struct weft__timer *timer) {
-    enum weft__timer_cancel was = weft__timer_cancel(timer);
-    for (unsigned round = 0; was == WEFT__CANCEL_FIRING; round++) {
-        weft__world_relax(round);
-        was = weft__timer_cancel(timer);
-    }
-}
-
 static bool commit_park(struct weft__task *task, void *arg) {
     struct weft__parker *self = arg;
     if (self->wait.cancel) weft__wait_publish(task, &self->wait);
@@ -78,7 +69,7 @@ static bool commit_park(struct weft__task *task, void *arg) {
 static void suspend(struct weft__parker *self) {
     weft__task_suspend(commit_park, self);
     if (self->wait.cancel) weft__wait_retract(self->task);
-    if (self->deadline_ns != INT64_MAX) disarm(&self->timer);
+    if (self->deadline_ns != INT64_MAX) weft__timer_settle(&self->timer);
 }
 
 /* ---- a plain thread ---- */

@@ -94,5 +94,6 @@ int weft_sleep(int64_t duration_ns) {
     struct weft__task *task = worker ? worker->current : NULL;
     int error = weft_yield();
     if (error || !task) return error;
+    weft__hosts_publish(task->stack); /* a request to one of them is for us */
     return weft__cancel_consume(task) ? -ECANCELED : 0;
 }

@@ -37,7 +37,8 @@ struct weft__stack {
     /* for the owner to use: */
     void (*body)(struct weft__stack *stack); /* what the fiber runs next, */
     void *task;                 /* for whom: a task, or a generator; and */
-    struct weft__stack_pool *pool; /* where the stack goes back to */
+    struct weft__stack_pool *pool; /* where the stack goes back to; */
+    struct weft__host *hosts;   /* tasks whose awaits run another one in place on it, innermost first */
 };
 
 struct weft__stack_pool {

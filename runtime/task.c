@@ -45,7 +45,7 @@ void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn) {
 
 void weft__task_fini(struct weft__task *task) {
     weft__debug_assert(load_relaxed(&task->wait) == 0 && !task->stack);
-    weft__context_release(task->context);
+    if (task->context) weft__context_release(task->context);
     if (task->future.arg_kind == WEFT__ARG_OWNED) free(weft__task_arg(task));
     if (task->future.arg_kind == WEFT__ARG_HOLDS_FUTURE) weft_release(*(weft_future **)weft__task_arg(task));
 }
@@ -62,7 +62,8 @@ int weft__task_schedule(struct weft__task *task, struct weft__runtime *runtime, 
     task->runtime = runtime;
     task->pinned = pinned;
     task->born_cancelled = load_relaxed(&runtime->stopping); /* pairs with the handshake in shutdown.c */
-    task->context = weft__context_ref(*weft__context_current());
+    struct weft__context *context = *weft__context_current();
+    if (context) task->context = weft__context_ref(context);
     uint64_t state = load_relaxed(&task->future.state);
     for (;;) {
         if (weft__phase(state) != WEFT__COROUTINE) return -EINVAL;
@@ -227,6 +228,7 @@ static bool start(struct weft__worker *worker, struct weft__task *task) {
     stack->pool = pool;
     stack->body = run_and_leave;
     stack->task = task;
+    stack->hosts = NULL;
     task->stack = stack;
     return true;
 }

@@ -28,6 +28,16 @@ struct weft__wait {
                                                 back in a circle of awaits. Thread: any; must not block */
 };
 
+/* A task that runs what it awaits in place, as a call on its stack. While that runs there is nothing to deliver a cancel
+ * request to; so its wait is published when what runs there suspends: two atomic operations less for all that never
+ * do. */
+struct weft__host {
+    struct weft__wait wait;
+    struct weft__host *outer;
+    struct weft__task *task;
+    bool published;
+};
+
 enum weft__arg {
     WEFT__ARG_VALUE,  /* inline_arg holds the argument, a pointer of the user's */
     WEFT__ARG_OWNED,  /* the same, but freed with the record */
@@ -132,6 +142,9 @@ void weft__task_fini(struct weft__task *task);
 /* cancel.c: publishes what the task waits for, and passes on a request that is pending. Called before
  * anything can wake the task. */
 void weft__wait_publish(struct weft__task *task, struct weft__wait *wait);
+/* The same for the hosts of a stack that were not published yet. Called before requests are delivered to the task that
+ * runs on it; weft__wait_publish does it. */
+void weft__hosts_publish(struct weft__stack *stack);
 /* Withdraws it; returns when no canceller looks at it any more. Called by the task itself, resumed. */
 void weft__wait_retract(struct weft__task *task);
 /* Whether the task has a cancel request that was not delivered; and delivers it. Thread: the task's. */
@@ -140,7 +153,10 @@ bool weft__cancel_consume(struct weft__task *task);
 /* weft_cancel_with for whoever passes a request on to `future`; with it he says what he came through. */
 bool weft__cancel_along(weft_future *future, const char *message, const struct weft__passage *passage);
 /* The task's await came out with what `future`, done, holds: if -ECANCELED, its message becomes the task's. */
-void weft__cancel_inherit(struct weft__task *task, weft_future *future);
+void weft__cancel_inherit_message(struct weft__task *task, weft_future *future);
+static inline void weft__cancel_inherit(struct weft__task *task, weft_future *future) {
+    if (future->result == -ECANCELED) weft__cancel_inherit_message(task, future);
+}
 /* weft_cancel for a timeout scope or a group: also tells the epoch in which the request was made. */
 bool weft__cancel_request(struct weft__task *task, uint16_t *epoch);
 /* Requests that were delivered and not taken back. Thread: the task's. */

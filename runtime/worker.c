@@ -21,16 +21,21 @@ static void take_inbox(struct weft__worker *worker) {
 /* driver.h: hands new operations to the kernel and takes completions from it. */
 static void reap(struct weft__worker *worker) { worker->driver->ops->reap(worker->driver); }
 
+/* What holds for the rest of the turn. */
+static void look_around(struct weft__worker *worker) {
+    worker->now_ns = weft__world_now();
+    worker->debug = load_relaxed(&worker->loop->debug); /* set by any thread: soon enough */
+}
+
 /* timer.c */
 static void fire_timers(struct weft__worker *worker) {
-    worker->now_ns = weft__world_now();
     if (weft__timers_next(&worker->timers) <= worker->now_ns)
         weft__timers_fire(&worker->timers, worker->now_ns, worker->strict);
 }
 
 /* One step or callback; in debug mode a slow one is reported. */
 static void run(struct weft__worker *worker, struct weft__runnable *runnable) {
-    if (!load_relaxed(&worker->loop->debug)) {
+    if (!worker->debug) {
         runnable->run(worker, runnable);
         return;
     }
@@ -118,6 +123,7 @@ void weft__worker_loop(struct weft__worker *worker) {
     do {
         take_inbox(worker);
         reap(worker);
+        look_around(worker);
         fire_timers(worker);
         bool worked = run_local(worker);
         worked |= run_ready(worker);

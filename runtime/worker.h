@@ -49,6 +49,7 @@ struct weft__worker {
     int budget;                      /* units left for the current step */
     int64_t budget_ends_ns;
     int64_t spin_ns;                 /* how long to look for work before sleeping; adapts */
+    bool debug;                      /* the loop's, looked up once a turn */
     bool spinning;
     bool searching;
     struct weft__worker *lifo_victim; /* whose LIFO slot a search saw last, at which tick, and when */
@@ -161,9 +162,13 @@ bool weft__generators_any(struct weft__runtime *runtime);
 /* Gives up those that even then have not ended: their bodies never go on. Thread: nobody's, after the end. */
 void weft__generators_fini(struct weft__runtime *runtime);
 
-/* budget.c: charges the running task one unit for something that did not suspend; yields when it is used
- * up. Thread: task. */
-void weft__budget_charge(void);
+/* budget.c: charges the running task one unit for something that did not suspend; yields when it is used up, after
+ * which `look` looks every 16 units. Thread: task. */
+void weft__budget_look(struct weft__worker *worker);
+static inline void weft__budget_charge(void) {
+    struct weft__worker *worker = weft__world_worker();
+    if (!worker->strict && --worker->budget % 16 == 0) weft__budget_look(worker);
+}
 void weft__budget_renew(struct weft__worker *worker);
 
 /* loop.c: a loop's handle for `worker`, with one reference; NULL without memory. */

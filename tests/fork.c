@@ -1,4 +1,4 @@
-/* After fork the child has no loop and no workers, and may run its own. */
+/* IO3: after fork the child has no loop and no workers, and may run its own. */
 #include "support.h"
 
 #include <sys/wait.h>

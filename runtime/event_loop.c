@@ -149,14 +149,14 @@ static int end_tasks(struct weft__worker *worker) {
 }
 
 static int close_occupied(weft_loop *loop, bool report) {
-    if (weft_loop_is_closed(loop)) return 0;
+    if (load_acquire(&loop->serial) == 0) return 0; /* its worker has gone */
     struct weft__worker *worker = loop->worker;
+    weft__gate_close(loop); /* first: what is submitted until now is among the tasks that are left */
     if (tasks_left(worker)) {
         if (report) weft__slab_each(report_leftover, worker);
         int error = end_tasks(worker);
         if (error) return error;
     }
-    weft__gate_close(loop);
     for (unsigned round = 0; load_acquire(&worker->runtime->guests) > 0; round++) weft__world_relax(round);
     if (worker->driver) worker->driver->ops->close(worker->driver);
     weft__runtime_free(worker->runtime); /* and its reference on the loop: the caller has one more */

@@ -2,6 +2,12 @@
  * future and primitive works between all loops), MT3, MT21, L13, X16, R12, TH5 with B30. */
 #include "api_support.h"
 
+static intptr_t gives_seven(void *arg) {
+    (void)arg;
+    return 7;
+}
+static void ignores(void *arg) { (void)arg; }
+
 /* ---- two loops in two threads share a lock, a queue and futures ---- */
 
 static weft_lock lock = WEFT_LOCK_INIT;
@@ -108,6 +114,54 @@ static void test_TH5_B30_a_limit_stops_nothing(void **state) {
     for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, serves, NULL), 0);
 }
 
+/* ---- MT13: a loop is closed while another thread submits to it ---- */
+
+static _Atomic(weft_loop *) open_loop;
+static _Atomic bool no_more;
+static _Atomic long submitted, refused;
+static void *submits_one_each(void *arg) {
+    (void)arg;
+    for (unsigned spin = 1; !atomic_load(&no_more); spin++) {
+        weft_loop *loop = atomic_exchange(&open_loop, NULL);
+        if (!loop) {
+            if (spin % 64 == 0) sched_yield();
+            continue;
+        }
+        weft_future *task = weft_run_coroutine_threadsafe(weft_coroutine(gives_seven, NULL), loop);
+        int error = weft_loop_call_soon_threadsafe(loop, ignores, NULL).error;
+        intptr_t result = weft_join(task); /* nobody stays blocked */
+        must(result == 7 || result == -ECANCELED || result == -ESHUTDOWN);
+        must(error == 0 || error == -ESHUTDOWN);
+        must(error == 0 ? result != -ESHUTDOWN : 1); /* the gate stays closed */
+        atomic_fetch_add(result == -ESHUTDOWN ? &refused : &submitted, 1);
+        weft_loop_release(loop);
+    }
+    return NULL;
+}
+static void test_MT13_close_races_with_submission(void **state) {
+    (void)state;
+    atomic_store(&no_more, false);
+    struct capture capture = capture_begin(); /* a task that was pending at close is reported */
+    pthread_t thread = thread_start(submits_one_each, NULL);
+    for (long i = 0; i < ROUNDS(100000); i++) {
+        weft_loop *loop = weft_new_event_loop_with((weft_options){.driver = "epoll"});
+        must(loop);
+        atomic_store(&open_loop, weft_loop_ref(loop));
+        for (unsigned spin = 1; i % 2 && atomic_load(&open_loop); spin++) /* before it is taken, or after */
+            if (spin % 64 == 0) sched_yield();
+        for (unsigned spin = 0; spin < i % 400; spin++) atomic_load(&no_more);
+        must_equal(weft_loop_close(loop), 0);
+        weft_loop_release(loop);
+        while (atomic_load(&open_loop)) sched_yield();
+    }
+    while (atomic_load(&submitted) + atomic_load(&refused) < ROUNDS(100000)) sched_yield();
+    atomic_store(&no_more, true);
+    thread_join(thread);
+    capture_end(capture, "weft");
+    print_message("%ld accepted, %ld refused\n", atomic_load(&submitted), atomic_load(&refused));
+    assert_true(atomic_load(&submitted) > 0 && atomic_load(&refused) > 0);
+}
+
 /* ---- X16: an error that says -ECANCELED is not a cancellation ---- */
 
 static intptr_t says_so(void *arg) {
@@ -206,6 +260,7 @@ int main(void) {
         cmocka_unit_test(test_T8_LK4_MT10_F13_between_loops),
         cmocka_unit_test(test_F13_error_and_cancellation_cross_loops),
         cmocka_unit_test(test_TH5_B30_a_limit_stops_nothing),
+        cmocka_unit_test(test_MT13_close_races_with_submission),
         cmocka_unit_test(test_X16_its_own_category),
         cmocka_unit_test(test_L13_cancelled_timers_are_reclaimed),
         cmocka_unit_test(test_MT21_ready_tasks_move),

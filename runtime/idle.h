@@ -16,7 +16,7 @@
  * it stops searching (searching -= 1) before S2, so the same argument covers "no wake-up while somebody
  * searches"; what it finds in S3 may be more than it can do at once, so it then counts as a searcher again
  * (S6), who wakes another one when it begins to work. The doorbell stays rung until the sleeper hears it, so one that is rung between S3 and S4 is
- * not lost. A woken worker starts as a searcher: the waker counts it. */
+ * not lost. tests/models/park.pml checks all of this, mutants included. A woken worker starts as a searcher: the waker counts it. */
 #ifndef WEFT_RUNTIME_IDLE_H
 #define WEFT_RUNTIME_IDLE_H
 

@@ -15,8 +15,10 @@
  * sleeper finds the work, or the waker finds the sleeper. A searcher counts as one who will find the work:
  * it stops searching (searching -= 1) before S2, so the same argument covers "no wake-up while somebody
  * searches"; what it finds in S3 may be more than it can do at once, so it then counts as a searcher again
- * (S6), who wakes another one when it begins to work. The doorbell stays rung until the sleeper hears it, so one that is rung between S3 and S4 is
- * not lost. tests/models/park.pml checks all of this, mutants included. A woken worker starts as a searcher: the waker counts it. */
+ * (S6), who wakes another one when it begins to work. The doorbell stays rung until the sleeper hears it, so
+ * one that is rung between S3 and S4 is not lost. A woken worker starts as a searcher: the waker counts it.
+ *
+ * tests/models/park.pml checks all of this exhaustively, with a mutant for every step that could be left out. */
 #ifndef WEFT_RUNTIME_IDLE_H
 #define WEFT_RUNTIME_IDLE_H
 

@@ -28,6 +28,9 @@ struct weft__context **weft__world_context(void);
 struct weft_loop **weft__world_event_loop(void);
 uint64_t weft__world_serial(void);
 
+/* Calls fn() when the calling thread ends; one function per process, asking again changes nothing. */
+void weft__world_at_thread_exit(void (*fn)(void));
+
 /* Threads. `start` returns 0 or -errno; the thread begins with SIGPIPE blocked. */
 typedef struct weft__thread {
     pthread_t handle;

@@ -52,6 +52,16 @@ __attribute__((noinline)) uint64_t weft__world_serial(void) {
     return serial_next++ & ((UINT64_C(1) << 37) - 1);
 }
 
+static pthread_key_t thread_exit_key; /* holds the function */
+static void run_thread_exit(void *fn) { ((void (*)(void))(uintptr_t)fn)(); }
+static void make_thread_exit_key(void) { pthread_key_create(&thread_exit_key, run_thread_exit); }
+
+void weft__world_at_thread_exit(void (*fn)(void)) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_thread_exit_key);
+    pthread_setspecific(thread_exit_key, (void *)(uintptr_t)fn); /* without memory it is not called */
+}
+
 static uint32_t generation; /* written in a child before it has a second thread */
 static void (*fork_prepare)(void), (*fork_done)(void);
 

@@ -95,6 +95,16 @@ static void test_L8_a_callback_s_own_context(void **state) {
     assert_int_equal(run_on(0, explicit_context, NULL), 0);
 }
 
+static void *sets_and_ends(void *value) {
+    set(value); /* LeakSanitizer looks whether it is given back */
+    return (void *)(uintptr_t)get();
+}
+static void test_a_thread_s_own_context(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) assert_string_equal(thread_join(thread_start(sets_and_ends, "its own")), "its own");
+    assert_string_equal(get(), "default");
+}
+
 static intptr_t enter_again(void *context) { return weft_context_run(context, set_inside, "x"); }
 static void test_tokens_and_errors(void **state) {
     (void)state;
@@ -235,6 +245,7 @@ int main(void) {
         cmocka_unit_test(test_CV1_a_task_copies_a_coroutine_shares),
         cmocka_unit_test(test_CV2_B26_callbacks_copy_at_registration),
         cmocka_unit_test(test_L8_a_callback_s_own_context),
+        cmocka_unit_test(test_a_thread_s_own_context),
         cmocka_unit_test(test_tokens_and_errors),
         cmocka_unit_test(test_CV4_MT16_follow_the_task),
         cmocka_unit_test(test_IN1_the_current_task),

@@ -279,7 +279,7 @@ void weft__task_wake(struct weft__task *task) {
         return;
     }
     /* A foreign thread: once the task is queued it may end, and its runtime with it. As a guest we are
-     * waited for. pairs with the wait in run.c */
+     * waited for. pairs with the waits in run.c and event_loop.c */
     atomic_fetch_add_explicit(&runtime->guests, 1, memory_order_seq_cst);
     if (task->pinned || runtime->options.fifo)
         weft__worker_post(task->pinned ? task->pinned : &runtime->workers[0], &task->runnable);

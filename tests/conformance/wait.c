@@ -148,8 +148,9 @@ static void test_cancelled_wait_cancels_nobody(void **state) {
 }
 
 /* A plain thread blocks. */
+static pid_t waiting_tid;
 static void *completes_later(void *future) {
-    usleep(5000);
+    while (!thread_sleeps(waiting_tid)) sched_yield();
     weft_future_set_result(future, 4);
     return NULL;
 }
@@ -157,6 +158,7 @@ static void test_on_a_plain_thread(void **state) {
     (void)state;
     weft_future *all[] = {weft_future_new(), weft_future_new()}, *second = all[1];
     assert_int_equal(weft_wait(all, 2, WEFT_FIRST_COMPLETED, WEFT_MS(2)), 0);
+    waiting_tid = getpid(); /* the main thread */
     pthread_t thread = thread_start(completes_later, all[1]);
     assert_int_equal(weft_wait(all, 2, WEFT_FIRST_COMPLETED, WEFT_FOREVER), 1);
     assert_true(all[0] == second);

@@ -68,11 +68,17 @@ int weft_event_clear(weft_event *event) {
 }
 
 /* Says WAITED unless the event is set. Under the guard. */
-static bool is_set_or_announce(struct event *self) {
+static bool is_set_or_announce(void *arg) {
+    struct event *self = arg;
     uint32_t word = load_acquire(&self->word); /* pairs with set_quickly */
     while (word != SET)
         if (cas_weak_acq_rel(&self->word, &word, WAITED)) return false; /* pairs with set_quickly */
     return true;
+}
+
+static void deserted(void *arg) {
+    struct event *self = arg;
+    if (load_relaxed(&self->word) == WAITED) store_release(&self->word, 0); /* pairs with set_quickly */
 }
 
 int weft_event_wait(weft_event *event) {
@@ -80,20 +86,5 @@ int weft_event_wait(weft_event *event) {
     weft__charge();
     if (weft_event_is_set(event)) return 0;
     struct event *self = event_of(event);
-    struct weft__parker parker;
-    struct weft__place place;
-    int error = weft__parker_init(&parker);
-    if (error) return error;
-    weft__place_init(&place, &parker, WEFT__GRANTED);
-    weft__lock_acquire(&self->guard);
-    bool set = is_set_or_announce(self);
-    if (!set) weft__line_append(&self->line, &place);
-    weft__lock_release(&self->guard);
-    if (set || weft__parker_wait(&parker, &self->guard) == WEFT__GRANTED) return 0;
-    weft__lock_acquire(&self->guard);
-    weft__line_remove(&self->line, &place);
-    if (!self->line.first && load_relaxed(&self->word) == WAITED)
-        store_release(&self->word, 0); /* pairs with set_quickly */
-    weft__lock_release(&self->guard);
-    return -ECANCELED;
+    return weft__line_wait(&self->line, &self->guard, is_set_or_announce, deserted, self);
 }

@@ -130,3 +130,22 @@ void weft__line_wake(struct weft__line *woken) {
         place = next;
     }
 }
+
+int weft__line_wait(struct weft__line *line, weft__lock *guard, bool (*ready)(void *self), void (*deserted)(void *self),
+                    void *self) {
+    struct weft__parker parker;
+    struct weft__place place;
+    int error = weft__parker_init(&parker);
+    if (error) return error;
+    weft__place_init(&place, &parker, WEFT__GRANTED);
+    weft__lock_acquire(guard);
+    bool is_ready = ready(self);
+    if (!is_ready) weft__line_append(line, &place);
+    weft__lock_release(guard);
+    if (is_ready || weft__parker_wait(&parker, guard) == WEFT__GRANTED) return 0;
+    weft__lock_acquire(guard);
+    weft__line_remove(line, &place);
+    if (!line->first) deserted(self);
+    weft__lock_release(guard);
+    return -ECANCELED;
+}

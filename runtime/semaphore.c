@@ -55,7 +55,8 @@ int weft_semaphore_try_acquire(weft_semaphore *semaphore) {
 }
 
 /* Takes a permit, or says WAITED. Under the guard. */
-static bool take_or_announce(struct semaphore *self) {
+static bool take_or_announce(void *arg) {
+    struct semaphore *self = arg;
     uint64_t none = 0;
     for (;;) {
         if (take(self)) return true;
@@ -64,27 +65,17 @@ static bool take_or_announce(struct semaphore *self) {
     }
 }
 
+static void deserted(void *arg) {
+    struct semaphore *self = arg;
+    if (load_relaxed(&self->word) == WAITED) store_release(&self->word, 0); /* pairs with take, give */
+}
+
 int weft_semaphore_acquire(weft_semaphore *semaphore) {
     if (!semaphore) return -EINVAL;
     struct semaphore *self = semaphore_of(semaphore);
     weft__charge();
     if (take(self)) return 0;
-    struct weft__parker parker;
-    struct weft__place place;
-    int error = weft__parker_init(&parker);
-    if (error) return error;
-    weft__place_init(&place, &parker, WEFT__GRANTED);
-    weft__lock_acquire(&self->guard);
-    bool taken = take_or_announce(self);
-    if (!taken) weft__line_append(&self->line, &place);
-    weft__lock_release(&self->guard);
-    if (taken || weft__parker_wait(&parker, &self->guard) == WEFT__GRANTED) return 0;
-    weft__lock_acquire(&self->guard);
-    weft__line_remove(&self->line, &place);
-    if (!self->line.first && load_relaxed(&self->word) == WAITED)
-        store_release(&self->word, 0); /* pairs with take, give */
-    weft__lock_release(&self->guard);
-    return -ECANCELED;
+    return weft__line_wait(&self->line, &self->guard, take_or_announce, deserted, self);
 }
 
 /* Gives a permit to the first in the line, or keeps it if everybody there was cancelled. False if the line is

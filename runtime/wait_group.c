@@ -59,11 +59,18 @@ int weft_wait_group_add(weft_wait_group *group, int32_t count) {
 int weft_wait_group_done(weft_wait_group *group) { return weft_wait_group_add(group, -1); }
 
 /* Says WAITED unless nothing is under way. Under the guard. */
-static bool is_empty_or_announce(struct wait_group *self) {
+static bool is_empty_or_announce(void *arg) {
+    struct wait_group *self = arg;
     uint64_t word = load_acquire(&self->word); /* pairs with weft_wait_group_add */
     while (word != 0)
         if (cas_weak_acq_rel(&self->word, &word, word | WAITED)) return false; /* and this one */
     return true;
+}
+
+static void deserted(void *arg) {
+    struct wait_group *self = arg;
+    /* pairs with every CAS on the word: others may add meanwhile */
+    atomic_fetch_and_explicit(&self->word, ~WAITED, memory_order_acq_rel);
 }
 
 int weft_wait_group_wait(weft_wait_group *group) {
@@ -71,20 +78,5 @@ int weft_wait_group_wait(weft_wait_group *group) {
     struct wait_group *self = group_of(group);
     weft__charge();
     if (load_acquire(&self->word) == 0) return 0; /* pairs with weft_wait_group_add */
-    struct weft__parker parker;
-    struct weft__place place;
-    int error = weft__parker_init(&parker);
-    if (error) return error;
-    weft__place_init(&place, &parker, WEFT__GRANTED);
-    weft__lock_acquire(&self->guard);
-    bool empty = is_empty_or_announce(self);
-    if (!empty) weft__line_append(&self->line, &place);
-    weft__lock_release(&self->guard);
-    if (empty || weft__parker_wait(&parker, &self->guard) == WEFT__GRANTED) return 0;
-    weft__lock_acquire(&self->guard);
-    weft__line_remove(&self->line, &place);
-    /* pairs with every CAS on the word: others may add meanwhile */
-    if (!self->line.first) atomic_fetch_and_explicit(&self->word, ~WAITED, memory_order_acq_rel);
-    weft__lock_release(&self->guard);
-    return -ECANCELED;
+    return weft__line_wait(&self->line, &self->guard, is_empty_or_announce, deserted, self);
 }

@@ -1,11 +1,13 @@
 /* weft_close: the kernel would leave operations on a closed descriptor pending, and feed them the next
  * bytes. So every worker of the runtime that has some on it cancels them first, one worker after the other;
- * with none under way, the usual case, it is close(2) and a look at one counter per worker. */
+ * with none under way, the usual case, it is close(2) and a look at one counter per worker. What other workers begin
+ * meanwhile cancels itself: see fd_table.h. */
 #define _GNU_SOURCE
 #include <weft/io.h>
 
 #include <unistd.h>
 
+#include "fd_table.h"
 #include "op.h"
 
 struct closer {
@@ -40,8 +42,7 @@ static void cancel_pending(struct weft__task *task, struct weft__worker *worker,
     weft__task_suspend(commit_close, &self);
 }
 
-/* While one worker is asked, a task may begin an operation on another: so the round is repeated until nobody
- * has any, and nothing suspends between that look and close(2). */
+/* Asked again until nobody has any: that what is cancelled goes needs a turn or two. */
 static void let_go(struct weft__task *task, int fd) {
     struct weft__runtime *runtime = task->runtime;
     for (bool again = true; again;) {
@@ -56,8 +57,15 @@ static void let_go(struct weft__task *task, int fd) {
     }
 }
 
+/* Linux: after EINTR it is closed as well. */
+static int close_now(int fd) { return close(fd) < 0 && errno != EINTR ? -errno : 0; }
+
 int weft_close(int fd) {
     struct weft__task *task = weft__op_task();
-    if (task && fd >= 0) let_go(task, fd);
-    return close(fd) < 0 && errno != EINTR ? -errno : 0; /* Linux: after EINTR it is closed as well */
+    if (!task || fd < 0) return close_now(fd);
+    weft__fd_close_begin(fd);
+    let_go(task, fd);
+    int result = close_now(fd);
+    weft__fd_close_end(fd);
+    return result;
 }

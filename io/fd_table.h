@@ -1,5 +1,16 @@
-/* How many operations are under way on each descriptor. Written by the worker whose driver it belongs to, read
- * by any thread (weft_close asks every worker). Descriptors above the table's size are not counted. */
+/* How many operations are under way on each descriptor; and which descriptors are being closed. Descriptors above
+ * the table's size are not counted.
+ *
+ *     weft_close, any worker                    submit, another worker
+ *     C1 closes[fd] += 1: odd                   S0 read closes[fd]
+ *     C2 seq_cst fence                          S1 pending[fd] += 1, and ask the kernel
+ *     C3 read pending[fd] of every worker       S2 seq_cst fence
+ *     C4 close(2)                               S3 read closes[fd]
+ *     C5 closes[fd] += 1: even
+ *
+ * If C3 does not see the operation, S3 sees C1, perhaps C5. Then either S0 saw less, or C1 itself, and the submitter
+ * cancels his operation: it may wait on a descriptor that is no more. Or S0 saw C5, and the descriptor is a new one. (Two
+ * that close the same descriptor at once are on their own.) */
 #ifndef WEFT_IO_FD_TABLE_H
 #define WEFT_IO_FD_TABLE_H
 
@@ -18,14 +29,20 @@ void weft__fd_table_fini(struct weft__fd_table *table);
 /* Thread: the owner. */
 static inline void weft__fd_table_add(struct weft__fd_table *table, int fd, int change) {
     if (fd < 0 || fd >= table->size) return;
-    /* pairs with the load in weft__fd_table_look: who closes has synchronised with who submitted */
-    store_relaxed(&table->pending[fd], (uint16_t)(load_relaxed(&table->pending[fd]) + change));
+    store_relaxed(&table->pending[fd], (uint16_t)(load_relaxed(&table->pending[fd]) + change)); /* S1 */
 }
 
 /* Thread: any. */
 static inline enum weft__pending weft__fd_table_look(struct weft__fd_table *table, int fd) {
     if (fd >= table->size) return WEFT__PENDING_UNKNOWN;
-    return load_relaxed(&table->pending[fd]) ? WEFT__PENDING_SOME : WEFT__PENDING_NONE;
+    return load_relaxed(&table->pending[fd]) ? WEFT__PENDING_SOME : WEFT__PENDING_NONE; /* C3 */
 }
+
+/* Around the look and close(2). Thread: any. */
+void weft__fd_close_begin(int fd); /* C1, C2 */
+void weft__fd_close_end(int fd);   /* C5 */
+/* Around a submit; `before`: what weft__fd_closes said. Thread: any. */
+uint16_t weft__fd_closes(int fd);                       /* S0 */
+bool weft__fd_closed_since(int fd, uint16_t before);    /* S2, S3 */
 
 #endif

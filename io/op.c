@@ -11,6 +11,7 @@
 #include "op.h"
 
 #include "../runtime/assert.h"
+#include "fd_table.h"
 
 enum { UNDER_WAY, CANCEL_POSTED, CANCEL_SENT, COMPLETED };
 
@@ -56,8 +57,12 @@ static void cancel(struct weft__wait *wait) {
 static bool commit_op(struct weft__task *task, void *arg) {
     struct operation *self = arg;
     self->worker = weft__world_worker();
+    uint16_t closes = weft__fd_closes(self->op.fd);
     self->worker->driver->ops->submit(self->worker->driver, &self->op);
     weft__wait_publish(task, &self->wait);
+    /* still there: only we, the operation's worker, reap it */
+    if (weft__fd_closed_since(self->op.fd, closes))
+        self->worker->driver->ops->cancel(self->worker->driver, &self->op);
     return true;
 }
 

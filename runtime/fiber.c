@@ -7,17 +7,6 @@
 
 #include "assert.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WEFT__ASAN 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define WEFT__ASAN 1
-#endif
-#ifdef WEFT__ASAN
-#include <sanitizer/common_interface_defs.h>
-#endif
 #ifdef WEFT__TSAN_FIBERS /* set by the build: this file itself does not see -fsanitize=thread */
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -31,12 +20,7 @@
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
 #endif
 
-/* boost/context/detail/fcontext.hpp, which is C++. */
-struct transfer {
-    void *context, *data;
-};
-extern struct transfer jump_fcontext(void *to, void *data);
-extern void *make_fcontext(void *stack_top, size_t bytes, void (*entry)(struct transfer));
+extern void *make_fcontext(void *stack_top, size_t bytes, void (*entry)(struct weft__transfer));
 
 void weft__fiber_adopt_thread(struct weft__fiber *fiber) {
     *fiber = (struct weft__fiber){0};
@@ -57,25 +41,11 @@ void weft__fiber_adopt_thread(struct weft__fiber *fiber) {
 #endif
 }
 
-/* What a switch carries to the other side; lives on the stack that is being left. */
-struct passage {
-    struct weft__fiber *from, *to;
-};
-
-static struct weft__fiber *arrive(struct transfer transfer) {
-    struct passage passage = *(struct passage *)transfer.data;
-    passage.from->context = transfer.context;
-#ifdef WEFT__ASAN
-    __sanitizer_finish_switch_fiber(passage.to->asan_fake_stack, NULL, NULL);
-#endif
-    return passage.to;
-}
-
-static void first_frame(struct transfer transfer) {
+static void first_frame(struct weft__transfer transfer) {
 #if defined(__x86_64__)
     __asm__ volatile(".cfi_undefined rip"); /* unwinders stop here */
 #endif
-    struct weft__fiber *fiber = arrive(transfer);
+    struct weft__fiber *fiber = weft__fiber_arrive(transfer);
     fiber->entry(fiber);
     weft__assert(!"a fiber's entry returned");
 }
@@ -98,13 +68,9 @@ void weft__fiber_fini(struct weft__fiber *fiber) {
 #endif
 }
 
-void weft__fiber_switch(struct weft__fiber *from, struct weft__fiber *to) {
-#ifdef WEFT__ASAN
-    __sanitizer_start_switch_fiber(&from->asan_fake_stack, to->low, (size_t)(to->high - to->low));
-#endif
 #ifdef WEFT__TSAN_FIBERS
+void weft__fiber_switch(struct weft__fiber *from, struct weft__fiber *to) {
     __tsan_switch_to_fiber(to->tsan_fiber, 0);
-#endif
-    struct passage passage = {from, to};
-    arrive(jump_fcontext(to->context, &passage));
+    weft__fiber_jump(from, to);
 }
+#endif

@@ -76,6 +76,7 @@ int weft__worker_enter(struct weft__worker *worker) {
     const weft_options *options = &worker->runtime->options;
     weft__fiber_adopt_thread(&worker->scheduler);
     weft__world_set_worker(worker);
+    worker->errno_location = weft__world_errno();
     weft__overflow_watch();
     bool notice = options->debug > 0 && worker->index == 0; /* once, not once a worker */
     int error = worker->driver ? worker->driver->ops->bind(worker->driver)

@@ -38,6 +38,7 @@ struct weft__stack {
     void (*body)(struct weft__stack *stack); /* what the fiber runs next, */
     void *task;                 /* for whom: a task, or a generator; and */
     struct weft__stack_pool *pool; /* where the stack goes back to; */
+    int saved_errno;            /* of the task that has left it */
     struct weft__host *hosts;   /* tasks whose awaits run another one in place on it, innermost first */
 };
 

@@ -186,6 +186,12 @@ static struct weft__stack_cache *cache_of(struct weft__worker *worker, struct we
     return pool == &worker->runtime->pools[worker->runtime->default_class] ? &worker->stacks : NULL;
 }
 
+static void sit_down(struct weft__task *task, struct weft__stack *stack) {
+    stack->task = task;
+    stack->hosts = NULL;
+    task->stack = stack;
+}
+
 /* The commit of a task that has ended: its stack is free now. */
 static bool commit_end(struct weft__task *none, void *arg) {
     struct weft__worker *worker = weft__world_worker();
@@ -195,14 +201,31 @@ static bool commit_end(struct weft__task *none, void *arg) {
     return true;
 }
 
-/* The body of a task's stack. */
+/* Where a worker goes when its task has left: to `next`, which has a stack, or to its loop. */
+static struct weft__fiber *follow(struct weft__worker *worker, struct weft__task *next) {
+    return next ? &next->stack->fiber : &worker->scheduler;
+}
+
+/* The body of a task's stack. Of the tasks that follow, those that have not begun begin on it, too. */
 static void run_and_leave(struct weft__stack *stack) {
-    weft__task_run(stack->task);
-    struct weft__worker *worker = weft__world_worker();
-    worker->current = NULL;
+    struct weft__task *task = stack->task;
+    struct weft__worker *worker;
+    weft__task_arrive(task);
+    for (;;) {
+        weft__task_run(task);
+        worker = weft__world_worker();
+        worker->current = NULL;
+        task = weft__worker_next(worker);
+        if (!task || task->stack || pool_of(task) != stack->pool) break;
+        counter_add(&worker->stacks.hits, 1);
+        sit_down(task, stack);
+        worker->current = task;
+    }
+    worker->left = NULL;
     worker->commit = commit_end;
     worker->commit_arg = stack;
-    weft__fiber_switch(&stack->fiber, &worker->scheduler);
+    if (task && !weft__task_seat(worker, task)) task = NULL;
+    weft__fiber_switch(&stack->fiber, follow(worker, task));
 }
 
 void weft__task_fiber(struct weft__fiber *fiber) {
@@ -210,9 +233,10 @@ void weft__task_fiber(struct weft__fiber *fiber) {
     for (;;) stack->body(stack); /* which has switched away for good, and returns when it has a successor */
 }
 
-/* Gives an unstarted task its stack. Without memory the task ends with -ENOMEM; one that must start, because
- * somebody waits for more than its end, waits for memory instead. */
-static bool start(struct weft__worker *worker, struct weft__task *task) {
+/* Without memory the task ends with -ENOMEM; one that must start, because somebody waits for more than its end,
+ * waits for memory instead. */
+bool weft__task_seat(struct weft__worker *worker, struct weft__task *task) {
+    if (task->stack) return true;
     struct weft__stack_pool *pool = pool_of(task);
     struct weft__stack *stack = weft__stack_take(pool, cache_of(worker, pool));
     if (!stack && task->must_start) {
@@ -227,34 +251,53 @@ static bool start(struct weft__worker *worker, struct weft__task *task) {
     }
     stack->pool = pool;
     stack->body = run_and_leave;
-    stack->task = task;
-    stack->hosts = NULL;
-    task->stack = stack;
+    sit_down(task, stack);
     return true;
+}
+
+/* Calls the commit that is due, if any, for whoever has left for us; false if he is to continue. Nobody is `current`
+ * meanwhile: what is woken now goes behind what is ready. */
+static bool commit(struct weft__worker *worker) {
+    bool (*due)(struct weft__task *task, void *arg) = worker->commit;
+    worker->commit = NULL;
+    return !due || due(worker->left, worker->commit_arg);
 }
 
 void weft__task_step(struct weft__worker *worker, struct weft__runnable *runnable) {
     struct weft__task *task = weft__container_of(runnable, struct weft__task, runnable);
     if (weft__phase(load_relaxed(&task->future.state)) == WEFT__READY)
         weft__assert(weft__task_claim(task, WEFT__READY, 0));
-    if (!task->stack && !start(worker, task)) return;
+    if (!weft__task_seat(worker, task)) return;
     weft__budget_renew(worker);
     do {
         counter_add(&worker->counters.switches, 1);
         worker->current = task;
         weft__fiber_switch(&worker->scheduler, &task->stack->fiber);
-        task = worker->current; /* another one, if one was run in place; on a generator's stack perhaps */
         worker->current = NULL;
-    } while (!worker->commit(task, worker->commit_arg));
+        task = worker->left; /* perhaps another one: one that was run in place, or followed */
+    } while (!commit(worker));
 }
 
-void weft__task_suspend(bool (*commit)(struct weft__task *task, void *arg), void *arg) {
-    int saved_errno = *weft__world_errno();
+struct weft__fiber *weft__task_leave(bool (*commit)(struct weft__task *task, void *arg), void *arg,
+                                     struct weft__task **self) {
     struct weft__worker *worker = weft__world_worker();
+    struct weft__task *task = worker->current;
+    task->stack->saved_errno = *worker->errno_location;
+    *self = worker->left = task;
     worker->commit = commit;
     worker->commit_arg = arg;
-    weft__fiber_switch(&worker->current->stack->fiber, &worker->scheduler);
-    *weft__world_errno() = saved_errno;
+    worker->current = NULL;
+    struct weft__task *next = weft__worker_next(worker);
+    if (next && !weft__task_seat(worker, next)) next = NULL;
+    return follow(worker, next);
+}
+
+void weft__task_arrive(struct weft__task *self) {
+    struct weft__worker *worker = weft__world_worker();
+    worker->current = NULL;
+    if (!commit(worker)) weft__task_wake(worker->left);
+    worker->current = self;
+    *worker->errno_location = self->stack->saved_errno;
 }
 
 /* ---- waking ---- */

@@ -109,7 +109,12 @@ int weft__task_schedule(struct weft__task *task, struct weft__runtime *runtime, 
  * somebody else has it. */
 bool weft__task_claim(struct weft__task *task, enum weft__phase from, unsigned references);
 
-/* Runs the task for one step, on its own stack, starting it if need be. `run` of its runnable.
+/* Gives an unstarted task, claimed, its stack. False without memory: then it has ended, or has been queued again.
+ * Thread: the worker's. */
+bool weft__task_seat(struct weft__worker *worker, struct weft__task *task);
+
+/* Runs the task for one step, on its own stack, starting it if need be; and then, on a loop that is not in strict order,
+ * those that follow it in this turn. `run` of its runnable.
  * Owns: the queue's reference of an unstarted task becomes the run's. Thread: the worker's scheduler. */
 void weft__task_step(struct weft__worker *worker, struct weft__runnable *runnable);
 
@@ -120,10 +125,21 @@ void weft__task_run(struct weft__task *task);
 /* What every stack's fiber runs, one body after the other; the entry of every stack pool. */
 void weft__task_fiber(struct weft__fiber *fiber);
 
-/* Switches from the running task to the scheduler, which then calls commit(task, arg) on its own stack,
- * with the task's registers saved: only there may the task be made wakeable. If commit returns false there
- * is nothing to wait for, and the task continues at once. */
-void weft__task_suspend(bool (*commit)(struct weft__task *task, void *arg), void *arg);
+/* The halves of weft__task_suspend: what the running task does before it leaves its stack, and once it is back. leave
+ * returns whom to switch to, and in `*self` the task. */
+struct weft__fiber *weft__task_leave(bool (*commit)(struct weft__task *task, void *arg), void *arg,
+                                     struct weft__task **self);
+void weft__task_arrive(struct weft__task *self);
+
+/* Switches from the running task to the next one that is ready, or to the worker's loop. There commit(task, arg) is
+ * called, with the task's registers saved: only then may the task be made wakeable. If commit returns false there
+ * is nothing to wait for, and the task continues: at once, or as one that is ready. */
+static inline void weft__task_suspend(bool (*commit)(struct weft__task *task, void *arg), void *arg) {
+    struct weft__task *self;
+    struct weft__fiber *next = weft__task_leave(commit, arg, &self);
+    weft__fiber_switch(&self->stack->fiber, next);
+    weft__task_arrive(self);
+}
 
 /* Makes a suspended task ready. Exactly once per suspension. Thread: any. */
 void weft__task_wake(struct weft__task *task);

@@ -62,17 +62,35 @@ static bool run_local(struct weft__worker *worker) {
     return count > 0;
 }
 
+static struct weft__task *next_ready(struct weft__worker *worker) {
+    if (worker->steps_left == 0) return NULL;
+    worker->steps_left--;
+    worker->tick++;
+    struct weft__task *task = weft__ready_next(worker);
+    if (task) store_relaxed(&worker->visible_tick, worker->tick);
+    return task;
+}
+
+/* A task that leaves is followed by the next one at once, on its way from one stack to the other: a switch less than
+ * over the loop. Debug mode measures steps, so there each comes back. */
+struct weft__task *weft__worker_next(struct weft__worker *worker) {
+    struct weft__task *task = worker->debug ? NULL : next_ready(worker);
+    if (!task) return NULL;
+    counter_add(&worker->counters.switches, 1);
+    weft__budget_renew(worker);
+    return task;
+}
+
 /* ready.c: up to 61 steps of tasks that any worker may run. */
 static bool run_ready(struct weft__worker *worker) {
-    for (unsigned i = 0; i < WEFT__TICKS; i++) {
-        worker->tick++;
-        struct weft__task *task = weft__ready_next(worker);
-        if (!task) return i > 0;
+    bool worked = false;
+    worker->steps_left = WEFT__TICKS;
+    for (struct weft__task *task; (task = next_ready(worker)); worked = true) {
         weft__idle_search_end(worker, true);
-        store_relaxed(&worker->visible_tick, worker->tick);
         run(worker, &task->runnable);
     }
-    return true;
+    worker->steps_left = 0;
+    return worked;
 }
 
 /* steal.c: the next task of another worker, if not enough others look already. */

@@ -33,11 +33,15 @@ struct weft__worker {
     struct weft__driver *driver;     /* opened by the worker's own thread */
     weft__thread thread;             /* not of worker 0: that is the caller of weft_run */
 
+    int *errno_location;             /* of the thread that drives it; set before anything runs */
+
     /* owner worker only */
     struct weft__fiber scheduler;    /* the loop's own context, on the thread's stack */
     struct weft__task *current;      /* whom the worker runs; NULL in the scheduler and in callbacks */
-    bool (*commit)(struct weft__task *task, void *arg); /* what to do for a task that has switched away */
+    struct weft__task *left;         /* who has switched away last, */
+    bool (*commit)(struct weft__task *task, void *arg); /* and what to do for him; NULL: done */
     void *commit_arg;
+    unsigned steps_left;             /* of this turn: so many tasks may follow each other without the loop */
     struct weft__fifo local;         /* pinned tasks, callbacks, messages; strict order: everything */
     struct weft__slab_cache slab;
     struct weft__stack_cache stacks;
@@ -146,6 +150,8 @@ struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t i
 
 /* worker.c */
 void weft__worker_loop(struct weft__worker *worker);
+/* The next ready task of this turn, claimed; NULL: back to the loop. For a task that leaves: weft__task_leave. */
+struct weft__task *weft__worker_next(struct weft__worker *worker);
 bool weft__worker_spare_ready(struct weft__worker *worker);
 
 /* The slab cache of the calling thread's worker, or NULL. */

@@ -17,9 +17,19 @@
 struct weft__context;
 struct weft__worker;
 
-/* The worker that the calling thread drives, or NULL. Never inlined: a compiler that caches a
- * thread-local's address across a switch would read another thread's. */
+/* The worker that the calling thread drives, or NULL. A compiler that caches a thread-local's address across a
+ * switch would read another thread's; so this is either a call that is never inlined or, because it is made several
+ * times in everything that a task does, two loads that the compiler does not see through. */
+#if defined(__x86_64__) && defined(__linux__)
+extern _Thread_local struct weft__worker *weft__world_current __attribute__((tls_model("initial-exec")));
+static inline struct weft__worker *weft__world_worker(void) {
+    struct weft__worker *worker;
+    __asm__ volatile("movq weft__world_current@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(worker));
+    return worker;
+}
+#else
 struct weft__worker *weft__world_worker(void);
+#endif
 void weft__world_set_worker(struct weft__worker *worker);
 
 /* More of what belongs to the calling thread: the context variables of code outside tasks and loops, the loop

@@ -13,20 +13,22 @@
 
 #include "assert.h"
 
-static _Thread_local struct weft__worker *current_worker;
+_Thread_local struct weft__worker *weft__world_current;
 static _Thread_local uint32_t random_state;
 static _Thread_local struct weft__context *context;
 static _Thread_local struct weft_loop *event_loop;
 static _Thread_local uint64_t serial_next; /* of the block that this thread took; 0: none yet */
 
+#if !defined(__x86_64__) || !defined(__linux__)
 __attribute__((noinline)) struct weft__worker *weft__world_worker(void) {
     __asm__ volatile(""); /* keeps the call from being hoisted as pure */
-    return current_worker;
+    return weft__world_current;
 }
+#endif
 
 __attribute__((noinline)) void weft__world_set_worker(struct weft__worker *worker) {
     __asm__ volatile("");
-    current_worker = worker;
+    weft__world_current = worker;
 }
 
 __attribute__((noinline)) int *weft__world_errno(void) {

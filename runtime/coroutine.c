@@ -7,9 +7,23 @@
 #include "assert.h"
 #include "worker.h"
 
-static weft_future *make(const char *name, weft_fn *fn, const void *args, size_t args_bytes, const void *site) {
-    if (!fn || (!args && args_bytes)) return weft__future_failed(-EINVAL);
+/* A record to be filled in and published; NULL without memory. */
+static inline struct weft__task *begin(const char *name, weft_fn *fn, const void *site) {
     struct weft__task *task = weft__slab_take(weft__worker_slab());
+    if (!task) return NULL;
+    weft__task_init(task, name, fn);
+    task->future.site = site;
+    return task;
+}
+
+static inline weft_future *publish(struct weft__task *task) {
+    store_release(&task->future.state, WEFT__COROUTINE | WEFT__REFERENCE); /* pairs with try_ref */
+    return &task->future;
+}
+
+weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args, size_t args_bytes) {
+    if (!fn || (!args && args_bytes)) return weft__future_failed(-EINVAL);
+    struct weft__task *task = begin(name, fn, WEFT__SITE());
     if (!task) return weft__future_failed(-ENOMEM);
     bool fits = args_bytes <= sizeof task->inline_arg;
     void *copy = fits ? task->inline_arg : malloc(args_bytes);
@@ -18,28 +32,21 @@ static weft_future *make(const char *name, weft_fn *fn, const void *args, size_t
         return weft__future_failed(-ENOMEM);
     }
     if (args_bytes) memcpy(copy, args, args_bytes);
-    weft__task_init(task, name, fn);
     if (fits) task->future.arg_kind = WEFT__ARG_INLINE;
     else weft__task_set_arg(task, WEFT__ARG_OWNED, copy);
-    task->future.site = site;
-    store_release(&task->future.state, WEFT__COROUTINE | WEFT__REFERENCE); /* pairs with try_ref */
-    return &task->future;
-}
-
-weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args, size_t args_bytes) {
-    return make(name, fn, args, args_bytes, WEFT__SITE());
+    return publish(task);
 }
 
 weft_future *weft_coroutine(weft_fn *fn, void *arg) {
-    weft_future *future = make(NULL, fn, NULL, 0, WEFT__SITE());
-    struct weft__task *task = weft__task_of(future);
-    if (task) weft__task_set_arg(task, WEFT__ARG_VALUE, arg);
-    return future;
+    if (!fn) return weft__future_failed(-EINVAL);
+    struct weft__task *task = begin(NULL, fn, WEFT__SITE());
+    if (!task) return weft__future_failed(-ENOMEM);
+    weft__task_set_arg(task, WEFT__ARG_VALUE, arg);
+    return publish(task);
 }
 
 bool weft_iscoroutine(const weft_future *awaitable) {
-    return awaitable && awaitable->kind == WEFT__KIND_TASK &&
-           weft__phase(load_relaxed(&((weft_future *)(uintptr_t)awaitable)->state)) == WEFT__COROUTINE;
+    return weft__is_coroutine((weft_future *)(uintptr_t)awaitable);
 }
 
 /* The linker's names for the ends of a section; both are NULL in a program without coroutine functions. */

@@ -5,6 +5,8 @@
 
 #include "assert.h"
 
+#define NEAR 4 /* the children of one task, in a tree of tasks with the usual two or three each */
+
 struct weft__deque_array {
     size_t mask;
     struct weft__deque_array *outgrown; /* the smaller array that this one replaced */
@@ -23,6 +25,7 @@ int weft__deque_init(struct weft__deque *deque, size_t capacity) {
     weft__assert(capacity > 0 && (capacity & (capacity - 1)) == 0);
     struct weft__deque_array *array = array_new(capacity);
     if (!array) return -ENOMEM;
+    deque->alone = false;
     atomic_init(&deque->top, 0);
     atomic_init(&deque->bottom, 0);
     atomic_init(&deque->array, array);
@@ -71,13 +74,14 @@ uintptr_t weft__deque_pop(struct weft__deque *deque) {
     /* Only thieves advance top, so an old value that says "empty" is right: no fence for an empty deque. */
     if (bottom < load_relaxed(&deque->top)) return 0;
     store_relaxed(&deque->bottom, bottom);
-    fence_seq_cst(); /* pairs with the fence in steal: one of the two sees the other's index */
+    if (!deque->alone) fence_seq_cst(); /* pairs with the fence in steal: one of the two sees the other's index */
     int64_t top = load_relaxed(&deque->top);
     uintptr_t item = 0;
     if (top <= bottom) {
         item = load_relaxed(&array->items[(size_t)bottom & array->mask]);
         if (top < bottom) return item;
-        if (!cas_seq_cst(&deque->top, &top, top + 1)) item = 0; /* the last one: race the thieves for it */
+        if (deque->alone) store_relaxed(&deque->top, top + 1);
+        else if (!cas_seq_cst(&deque->top, &top, top + 1)) item = 0; /* the last one: race the thieves for it */
     }
     store_relaxed(&deque->bottom, bottom + 1);
     return item;
@@ -89,6 +93,14 @@ bool weft__deque_pop_if(struct weft__deque *deque, uintptr_t item) {
     if (newest < load_relaxed(&deque->top)) return false;
     if (load_relaxed(&array->items[(size_t)newest & array->mask]) != item) return false;
     return weft__deque_pop(deque) == item;
+}
+
+bool weft__deque_near_bottom(struct weft__deque *deque, uintptr_t item) {
+    int64_t bottom = load_relaxed(&deque->bottom), top = load_relaxed(&deque->top);
+    struct weft__deque_array *array = load_relaxed(&deque->array);
+    for (int64_t i = bottom - 1; i >= top && i >= bottom - NEAR; i--)
+        if (load_relaxed(&array->items[(size_t)i & array->mask]) == item) return true;
+    return false;
 }
 
 uintptr_t weft__deque_steal(struct weft__deque *deque) {

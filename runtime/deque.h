@@ -15,6 +15,8 @@
 struct weft__deque_array;
 
 struct weft__deque {
+    /* const once shared */
+    bool alone;                   /* there are no thieves: the owner need not race with any */
     /* any thread */
     _Atomic int64_t top;
     _Atomic(struct weft__deque_array *) array;
@@ -31,6 +33,8 @@ void weft__deque_fini(struct weft__deque *deque);
 int weft__deque_push(struct weft__deque *deque, uintptr_t item);
 uintptr_t weft__deque_pop(struct weft__deque *deque);
 bool weft__deque_pop_if(struct weft__deque *deque, uintptr_t item);
+/* Whether `item` is one of the newest few. */
+bool weft__deque_near_bottom(struct weft__deque *deque, uintptr_t item);
 
 /* Thread: any. The oldest item, 0 when empty, WEFT__DEQUE_RETRY when another taker was faster. */
 uintptr_t weft__deque_steal(struct weft__deque *deque);

@@ -134,7 +134,13 @@ void *weft__custom_new(const struct weft__future_ops *ops);
 void weft__future_embed(weft_future *future);
 
 /* Fills the head of a fresh record, but for the state word, whose store publishes it. */
-void weft__future_init(weft_future *future, enum weft__kind kind);
+static inline void weft__future_init(weft_future *future, enum weft__kind kind) {
+    future->result = 0;
+    future->waiters = NULL;
+    future->site = NULL;
+    future->kind = (uint8_t)kind;
+    atomic_init(&future->message, NULL);
+}
 
 /* A future for whoever cannot make one: completed with `error` (or 0), never freed. */
 weft_future *weft__future_failed(int error);

@@ -92,13 +92,20 @@ struct weft__task *weft__ready_claim(struct weft__worker *worker, struct weft__d
     return NULL;
 }
 
+static struct weft__task *take_lifo(struct weft__worker *worker) {
+    struct weft__task *task = load_relaxed(&worker->lifo);
+    if (!task) return NULL;
+    if (!worker->alone) return exchange_acq_rel(&worker->lifo, NULL); /* pairs with weft__ready_push_woken */
+    store_relaxed(&worker->lifo, NULL);
+    return task;
+}
+
 static struct weft__task *pop_lifo(struct weft__worker *worker) {
     if (worker->lifo_streak >= LIFO_MOST) {
         worker->lifo_streak = 0;
         if (weft__ring_queue_count(&worker->ring) + weft__deque_count(&worker->deque) > 0) return NULL;
     }
-    if (!load_relaxed(&worker->lifo)) return NULL;
-    struct weft__task *task = exchange_acq_rel(&worker->lifo, NULL); /* pairs with weft__ready_push_woken */
+    struct weft__task *task = take_lifo(worker);
     worker->lifo_streak += task != NULL;
     return task;
 }
@@ -118,7 +125,7 @@ struct weft__task *weft__ready_next(struct weft__worker *worker) {
     if ((task = weft__ring_queue_pop(&worker->ring))) return task;
     if ((task = weft__ready_claim(worker, &worker->deque, weft__deque_pop))) return task;
     if ((task = pop_injector(worker->runtime))) return task;
-    return load_relaxed(&worker->lifo) ? exchange_acq_rel(&worker->lifo, NULL) : NULL;
+    return take_lifo(worker);
 }
 
 bool weft__ready_any(struct weft__worker *worker) {

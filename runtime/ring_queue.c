@@ -9,6 +9,7 @@ static uint32_t stolen_of(uint64_t head) { return (uint32_t)(head >> 32); }
 static uint32_t taken_of(uint64_t head) { return (uint32_t)head; }
 
 void weft__ring_queue_init(struct weft__ring_queue *queue) {
+    queue->alone = false;
     atomic_init(&queue->head, 0);
     atomic_init(&queue->tail, 0);
 }
@@ -31,7 +32,9 @@ void *weft__ring_queue_pop(struct weft__ring_queue *queue) {
         if (taken == tail) return NULL;
         void *item = load_relaxed(&queue->items[taken & MASK]);
         uint64_t next = pack(stolen == taken ? taken + 1 : stolen, taken + 1);
-        if (cas_weak_acq_rel(&queue->head, &head, next)) return item; /* pairs with take_half's claim */
+        if (queue->alone) store_relaxed(&queue->head, next);
+        else if (!cas_weak_acq_rel(&queue->head, &head, next)) continue; /* pairs with take_half's claim */
+        return item;
     }
 }
 

@@ -16,6 +16,7 @@
 #endif
 
 struct weft__ring_queue {
+    bool alone; /* const once shared: there are no thieves */
     /* any thread */
     _Alignas(WEFT__CACHE_LINE) _Atomic uint64_t head; /* stolen << 32 | taken */
     /* written by the owner alone */

@@ -15,9 +15,12 @@ static int worker_init(struct weft__worker *worker, struct weft__runtime *runtim
     weft__inbox_init(&worker->inbox);
     weft__list_init(&worker->watchers);
     weft__timers_init(&worker->timers, weft__world_now());
+    worker->alone = worker->ring.alone = runtime->worker_count == 1;
     worker->loop = weft__loop_new(worker);
     if (!worker->loop) return -ENOMEM;
-    return weft__deque_init(&worker->deque, 256);
+    int error = weft__deque_init(&worker->deque, 256);
+    worker->deque.alone = worker->alone;
+    return error;
 }
 
 static void drop(struct weft__item *link) {

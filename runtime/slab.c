@@ -6,17 +6,6 @@
 #include "world.h"
 
 #define CHUNK_BYTES (256 * 1024)
-#define BATCH 64              /* records that move between a cache and the depot at once */
-#define CACHE_MOST (2 * BATCH)
-
-/* A free record: its stable bytes are left alone, the links come behind them. */
-struct free_record {
-    char stable[WEFT__SLAB_STABLE_BYTES];
-    struct weft__item link;       /* in a cache, or within a batch */
-    struct free_record *next_batch; /* first record of a batch in the depot */
-    unsigned count;               /* of that batch */
-};
-_Static_assert(sizeof(struct free_record) <= WEFT__SLAB_RECORD_BYTES, "a free record must fit");
 
 struct chunk {
     struct chunk *next;
@@ -26,12 +15,12 @@ struct chunk {
 
 static struct {
     weft__lock lock;
-    struct free_record *batches;     /* lock */
+    struct weft__slab_record *batches;     /* lock */
     size_t fresh;                    /* lock: records of the newest chunk never handed out */
     _Atomic(struct chunk *) chunks;  /* written under lock, read by any thread */
 } depot;
 
-#define RECORD(item) weft__container_of(item, struct free_record, link)
+#define RECORD(item) weft__container_of(item, struct weft__slab_record, link)
 
 static struct chunk *chunk_new(void) {
     void *memory = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -40,7 +29,7 @@ static struct chunk *chunk_new(void) {
 
 /* A batch of free records as a list; at most BATCH. Called with the depot locked. */
 static struct weft__item *depot_take(unsigned *count) {
-    struct free_record *batch = depot.batches;
+    struct weft__slab_record *batch = depot.batches;
     if (batch) {
         depot.batches = batch->next_batch;
         *count = batch->count;
@@ -54,10 +43,10 @@ static struct weft__item *depot_take(unsigned *count) {
         depot.fresh = RECORDS_PER_CHUNK;
     }
     struct weft__item *list = NULL;
-    for (*count = 0; *count < BATCH && depot.fresh > 0; ++*count) {
+    for (*count = 0; *count < WEFT__SLAB_BATCH && depot.fresh > 0; ++*count) {
         char *records = load_relaxed(&depot.chunks)->records;
-        struct free_record *record =
-            (struct free_record *)(void *)(records + --depot.fresh * WEFT__SLAB_RECORD_BYTES);
+        struct weft__slab_record *record =
+            (struct weft__slab_record *)(void *)(records + --depot.fresh * WEFT__SLAB_RECORD_BYTES);
         record->link.next = list;
         list = &record->link;
     }
@@ -65,7 +54,7 @@ static struct weft__item *depot_take(unsigned *count) {
 }
 
 static void depot_give(struct weft__item *list, unsigned count) {
-    struct free_record *batch = RECORD(list);
+    struct weft__slab_record *batch = RECORD(list);
     batch->count = count;
     weft__lock_acquire(&depot.lock);
     batch->next_batch = depot.batches;
@@ -74,7 +63,7 @@ static void depot_give(struct weft__item *list, unsigned count) {
 }
 
 static void *unpoisoned(struct weft__item *item) {
-    struct free_record *record = RECORD(item);
+    struct weft__slab_record *record = RECORD(item);
     WEFT__UNPOISON(record, WEFT__SLAB_RECORD_BYTES);
     return record;
 }
@@ -93,37 +82,26 @@ static void *take_shared(void) {
     return list ? unpoisoned(list) : NULL;
 }
 
-void *weft__slab_take(struct weft__slab_cache *cache) {
+void *weft__slab_take_slow(struct weft__slab_cache *cache) {
     if (!cache) return take_shared();
-    if (!cache->free) {
-        weft__lock_acquire(&depot.lock);
-        cache->free = depot_take(&cache->count);
-        weft__lock_release(&depot.lock);
-        if (!cache->free) return NULL;
-    }
-    struct weft__item *item = cache->free;
-    cache->free = item->next;
-    cache->count--;
-    return unpoisoned(item);
+    weft__lock_acquire(&depot.lock);
+    cache->free = depot_take(&cache->count);
+    weft__lock_release(&depot.lock);
+    return cache->free ? weft__slab_take(cache) : NULL;
 }
 
-void weft__slab_give(struct weft__slab_cache *cache, void *pointer) {
-    struct free_record *record = pointer;
-    record->link.next = NULL;
-    WEFT__POISON((char *)pointer + sizeof *record, WEFT__SLAB_RECORD_BYTES - sizeof *record);
+void weft__slab_give_slow(struct weft__slab_cache *cache, struct weft__slab_record *record) {
     if (!cache) {
         depot_give(&record->link, 1);
         return;
     }
-    record->link.next = cache->free;
-    cache->free = &record->link;
-    if (++cache->count < CACHE_MOST) return;
-    struct weft__item *last = cache->free; /* the newest half stays: it is warm */
-    for (unsigned i = 1; i < BATCH; i++) last = last->next;
+    struct weft__item *last = &record->link; /* the newest half stays: it is warm */
+    for (unsigned i = 1; i < WEFT__SLAB_BATCH; i++) last = last->next;
     struct weft__item *older = last->next;
     last->next = NULL;
-    depot_give(older, cache->count - BATCH);
-    cache->count = BATCH;
+    depot_give(older, cache->count + 1 - WEFT__SLAB_BATCH);
+    cache->free = &record->link;
+    cache->count = WEFT__SLAB_BATCH;
 }
 
 void weft__slab_flush(struct weft__slab_cache *cache) {

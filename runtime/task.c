@@ -25,24 +25,6 @@
 
 /* ---- the record ---- */
 
-void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn) {
-    weft__future_init(&task->future, WEFT__KIND_TASK);
-    task->future.stack_class = 0;
-    task->runnable.run = weft__task_step;
-    task->stack = NULL;
-    task->last_receive_fd = -1;
-    task->data_left = false;
-    task->in_deque = false;
-    task->born_cancelled = false;
-    task->must_start = false;
-    task->fn = fn;
-    task->name = name;
-    task->runtime = NULL;
-    task->pinned = NULL;
-    task->context = NULL;
-    store_relaxed(&task->wait, 0);
-}
-
 void weft__task_fini(struct weft__task *task) {
     weft__debug_assert(load_relaxed(&task->wait) == 0 && !task->stack);
     if (task->context) weft__context_release(task->context);
@@ -58,7 +40,7 @@ const char *weft_task_name(const weft_task *task) {
 /* ---- scheduling ---- */
 
 int weft__task_schedule(struct weft__task *task, struct weft__runtime *runtime, struct weft__worker *pinned) {
-    if (!task || !weft_iscoroutine(&task->future)) return -EINVAL;
+    if (!task || !weft__is_coroutine(&task->future)) return -EINVAL;
     task->runtime = runtime;
     task->pinned = pinned;
     task->born_cancelled = load_relaxed(&runtime->stopping); /* pairs with the handshake in shutdown.c */
@@ -105,12 +87,12 @@ static struct weft__worker *worker_of(struct weft__runtime *runtime, const weft_
     return ours ? &runtime->workers[loop->index] : NULL;
 }
 
-weft_task *weft_create_task_with(weft_task_options options, weft_future *coroutine) {
+static inline weft_task *create(weft_task_options options, weft_future *coroutine) {
     struct weft__worker *worker = weft__world_worker();
     struct weft__worker *pinned = options.pinned ? worker : NULL;
     int error = 0;
     if (coroutine && coroutine->kind == WEFT__KIND_IMMORTAL) return coroutine; /* a failed weft_coroutine */
-    if (!weft_iscoroutine(coroutine)) return weft__future_failed(-EINVAL); /* not ours to consume */
+    if (!weft__is_coroutine(coroutine)) return weft__future_failed(-EINVAL); /* not ours to consume */
     if (!worker) error = -EPERM;
     else if (options.loop && !(pinned = worker_of(worker->runtime, options.loop))) error = -EINVAL;
     else if (options.stack_bytes > (size_t)WEFT__STACK_LEAST_BYTES << (WEFT__STACK_CLASSES - 1)) error = -EINVAL;
@@ -126,11 +108,16 @@ weft_task *weft_create_task_with(weft_task_options options, weft_future *corouti
     return coroutine;
 }
 
-weft_task *weft_create_task(weft_future *coroutine) {
-    return weft_create_task_with((weft_task_options){0}, coroutine);
+weft_task *weft_create_task_with(weft_task_options options, weft_future *coroutine) {
+    return create(options, coroutine);
 }
 
-weft_task *weft_spawn(weft_fn *fn, void *arg) { return weft_create_task(weft_coroutine(fn, arg)); }
+/* The same, compiled for no options at all. */
+weft_task *weft_create_task(weft_future *coroutine) { return create((weft_task_options){0}, coroutine); }
+
+weft_task *weft_spawn(weft_fn *fn, void *arg) {
+    return create((weft_task_options){0}, weft_coroutine(fn, arg));
+}
 
 int weft_go(weft_fn *fn, void *arg) {
     weft_task *task = weft_spawn(fn, arg);

@@ -80,6 +80,10 @@ static inline struct weft__task *weft__task_of(weft_future *future) {
     return future && future->kind == WEFT__KIND_TASK ? (struct weft__task *)future : NULL;
 }
 
+static inline bool weft__is_coroutine(weft_future *future) {
+    return future && future->kind == WEFT__KIND_TASK && weft__phase(load_relaxed(&future->state)) == WEFT__COROUTINE;
+}
+
 /* What the first call that takes it consumes: an undriven coroutine (or a driven one, which takes no more), a
  * gather, a shield. */
 static inline bool weft__is_temporary(weft_future *future) {
@@ -97,9 +101,6 @@ static inline void weft__task_set_arg(struct weft__task *task, enum weft__arg ki
     task->future.arg_kind = (uint8_t)kind;
     *(void **)(void *)task->inline_arg = arg;
 }
-
-/* Fills every field of a fresh record but the argument and the state word, whose store publishes it. */
-void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn);
 
 /* Makes a scheduled task of a coroutine: COROUTINE -> READY with a second reference, the runtime's. Does
  * not queue it. 0 or -EINVAL (not a coroutine, or driven already). */
@@ -151,6 +152,25 @@ intptr_t weft__await_until(struct weft__task *task, weft_future *future, int64_t
 intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns);
 /* `timeout_ns` from now, INT64_MAX at most. */
 int64_t weft__deadline(int64_t timeout_ns);
+
+/* Fills every field of a fresh record but the argument and the state word, whose store publishes it. */
+static inline void weft__task_init(struct weft__task *task, const char *name, weft_fn *fn) {
+    weft__future_init(&task->future, WEFT__KIND_TASK);
+    task->future.stack_class = 0;
+    task->runnable.run = weft__task_step;
+    task->stack = NULL;
+    task->last_receive_fd = -1;
+    task->data_left = false;
+    task->in_deque = false;
+    task->born_cancelled = false;
+    task->must_start = false;
+    task->fn = fn;
+    task->name = name;
+    task->runtime = NULL;
+    task->pinned = NULL;
+    task->context = NULL;
+    store_relaxed(&task->wait, 0);
+}
 
 /* Last rites of a record. Thread: any. */
 void weft__task_fini(struct weft__task *task);

@@ -30,6 +30,7 @@ struct weft__worker {
     weft_loop *loop;
     unsigned index;
     bool strict;                     /* one FIFO, CPython's order */
+    bool alone;                      /* no other worker: nobody steals */
     struct weft__driver *driver;     /* opened by the worker's own thread */
     weft__thread thread;             /* not of worker 0: that is the caller of weft_run */
 

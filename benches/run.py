@@ -33,14 +33,13 @@ class Run:
             taken = set()
             for plan in problem.plans():
                 self._steps.step(f"{problem.name}/{plan.case.name} {plan.subject.name}")
-                key = (plan.case.name, plan.workers, plan.subject.name)
-                if plan.subject.name in programs and key not in taken and key not in broken:
+                if plan.subject.name in programs and plan.key not in taken and plan.run_key not in broken:
                     self._sample(problem, plan, programs[plan.subject.name], samples, taken, broken)
         self._steps.clear()
         return [
-            results.summarize(problem.name, plan.case, plan.subject.title(), plan.workers, samples[key])
+            results.summarize(problem.name, plan.case, plan.subject.title(), plan.workers, samples[plan.key])
             for plan in problem.plans()
-            if (key := (plan.case.name, plan.workers, plan.subject.name)) in samples
+            if plan.key in samples
         ]
 
     def _build(self, problem):
@@ -57,8 +56,8 @@ class Run:
         try:
             figures = problem.sample(program, plan.case, plan.workers)
         except (Failure, ValueError) as failure:
-            broken.add((plan.case.name, plan.workers, plan.subject.name))
-            self._complain(f"{problem.name}/{plan.case.name}: {plan.subject.name}, {plan.workers} workers: {failure}")
+            broken.add(plan.run_key)
+            self._complain(f"{problem.name}/{plan.case.name}: {plan.subject.name}, workers {plan.workers}: {failure}")
             return
         if not isinstance(figures, dict):
             figures = {plan.case.name: figures}

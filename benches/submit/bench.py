@@ -1,5 +1,5 @@
 """Work from a plain thread to a loop. busy: while the loop has other things to do, time until all of it is done, over
-their number. wake: one thing a millisecond, to a loop that sleeps: from the call to the callback, the median."""
+their number; busy_from_4: from four threads at once. wake: one thing a millisecond, to a loop that sleeps: from the call to the callback, the median."""
 
 from harness import Case, Subject
 
@@ -17,5 +17,6 @@ SUBJECTS = [
 ]
 CASES = [
     Case("busy", "ns", subjects=tuple(subject.name for subject in SUBJECTS if not subject.is_limit)),
+    Case("busy_from_4", "ns", subjects=("weft",)),
     Case("wake", "us"),
 ]

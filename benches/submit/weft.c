@@ -8,7 +8,9 @@
 
 /* ---- busy: a task keeps the loop turning ---- */
 
-static long submitted;
+enum { MOST_THREADS = 4 };
+
+static long each_submits;
 static _Atomic long called;
 
 static void count_call(void *arg) {
@@ -17,20 +19,23 @@ static void count_call(void *arg) {
 }
 
 static void *produce(void *loop) {
-    for (long i = 0; i < submitted; i++) weft_loop_call_soon_threadsafe(loop, count_call, NULL);
+    for (long i = 0; i < each_submits; i++) weft_loop_call_soon_threadsafe(loop, count_call, NULL);
     return NULL;
 }
 
-static void calls(long count) {
-    pthread_t producer;
+static void calls_from(int threads, long count) {
+    pthread_t producers[MOST_THREADS];
     called = 0;
-    submitted = count;
-    pthread_create(&producer, NULL, produce, weft_get_running_loop());
-    while (atomic_load_explicit(&called, memory_order_relaxed) < count) weft_yield();
-    pthread_join(producer, NULL);
+    each_submits = count;
+    for (int i = 0; i < threads; i++) pthread_create(&producers[i], NULL, produce, weft_get_running_loop());
+    while (atomic_load_explicit(&called, memory_order_relaxed) < threads * count) weft_yield();
+    for (int i = 0; i < threads; i++) pthread_join(producers[i], NULL);
 }
 
-static double busy(unsigned workers) { return weft_each_ns(workers, calls); }
+static void from_one(long count) { calls_from(1, count); }
+static void from_four(long count) { calls_from(4, count); }
+static double busy(unsigned workers) { return weft_each_ns(workers, from_one); }
+static double busy_from_4(unsigned workers) { return weft_each_ns(workers, from_four) / 4; }
 
 /* ---- wake ---- */
 
@@ -69,4 +74,4 @@ static double wake(unsigned workers) {
     return median;
 }
 
-BENCH_MAIN({"busy", busy}, {"wake", wake})
+BENCH_MAIN({"busy", busy}, {"busy_from_4", busy_from_4}, {"wake", wake})

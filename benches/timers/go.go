@@ -38,7 +38,7 @@ func cpu() int64 {
 
 func expire() float64 {
 	late := make([]float64, sleeps)
-	base := time.Now().Add(20 * time.Second)
+	base := time.Now().Add(15 * time.Second)
 	var running sync.WaitGroup
 	running.Add(sleeps)
 	for i := 0; i < sleeps; i++ {

@@ -24,7 +24,7 @@ static intptr_t sleeper(void *i) {
 }
 
 static intptr_t sleep_all(void *arg) {
-    expire_plan(12);
+    expire_plan(10);
     for (long i = 0; i < SLEEPS; i++)
         if (weft_go(sleeper, (void *)(intptr_t)i) < 0) return -ENOMEM;
     weft_sleep_until((int64_t)expire_begin_ns());

@@ -74,14 +74,24 @@ class Run:
 
 def parse(arguments):
     """The options; a wrong one exits with 2."""
-    parser = argparse.ArgumentParser(prog="bench", allow_abbrev=False)
+    parser = Parser(prog="bench", allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--reps", type=positive, default=5, metavar="N")
     parser.add_argument("--only", action="append", metavar="SUBJECT")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--packages", action="store_true", help="print what tools/bench has to install")
-    return parser.parse_args(arguments), parser
+    options = parser.parse_args(arguments)
+    if options.json and (options.json.is_dir() or not options.json.parent.is_dir()):
+        parser.error(f"cannot write {options.json}")
+    return options, parser
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
 def positive(text):
@@ -115,13 +125,14 @@ def show(problems):
 
 
 def write(one, found):
-    """Leaves a problem's results under benches/results."""
+    """Leaves a problem's results under benches/results, which are meant to be committed."""
     RESULTS.mkdir(exist_ok=True)
     results.write_json(RESULTS / f"{one.name}.json", found)
     picture.draw(RESULTS / f"{one.name}.svg", one.name, found, machine.describe())
 
 
 def main(arguments):
+    """The whole program; returns its exit status."""
     options, parser = parse(arguments)
     problems = choose(options, parser)
     if options.list:
@@ -144,4 +155,7 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -27,7 +27,7 @@ static steady_timer::time_point time_point(double ns) {
 
 static double expire(unsigned) {
     asio::io_context context(1);
-    expire_plan(3);
+    expire_plan(5);
     steady_timer beginner(context, time_point(expire_begin_ns()));
     beginner.async_wait([](auto) { expire_begin(); });
     std::vector<steady_timer> timers;

@@ -38,17 +38,24 @@ func cpu() int64 {
 
 func expire() float64 {
 	late := make([]float64, sleeps)
-	base := time.Now().Add(15 * time.Second)
-	var running sync.WaitGroup
+	var base time.Time
+	gate := make(chan struct{}) // opens when every goroutine has its memory
+	var waiting, running sync.WaitGroup
+	waiting.Add(sleeps)
 	running.Add(sleeps)
 	for i := 0; i < sleeps; i++ {
 		go func(i int) {
+			waiting.Done()
+			<-gate
 			when := base.Add(time.Duration(i * scatter % sleeps * 1e9 / sleeps))
 			time.Sleep(time.Until(when))
 			late[i] = float64(time.Since(when))
 			running.Done()
 		}(i)
 	}
+	waiting.Wait()
+	base = time.Now().Add(5 * time.Second)
+	close(gate)
 	time.Sleep(time.Until(base) - 20*time.Millisecond)
 	if time.Now().After(base) {
 		log.Fatal("the sleeps were not all started in time")

@@ -40,7 +40,7 @@ static double expire(unsigned workers) {
     (void)workers;
     uv_timer_t beginner;
     uv_loop_init(&loop);
-    expire_plan(2);
+    expire_plan(5);
     start_at(&beginner, begin, expire_begin_ns());
     for (long i = 0; i < SLEEPS; i++) start_at(&timers[i], one_expired, expire_when_ns(i));
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -52,7 +52,7 @@ fn cpu_ns() -> f64 {
 }
 
 async fn sleep_all() -> f64 {
-    let base = Instant::now() + Duration::from_secs(3);
+    let base = Instant::now() + Duration::from_secs(5);
     let tasks: Vec<_> = (0..SLEEPS)
         .map(|i| {
             let when = base + Duration::from_nanos(i * SCATTER % SLEEPS * 1_000_000_000 / SLEEPS);

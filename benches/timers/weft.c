@@ -17,16 +17,23 @@ static void scopes(long count) {
     }
 }
 
+static weft_event gate = WEFT_EVENT_INIT; /* opens when every task has its memory */
+static long waiting;
+
 static intptr_t sleeper(void *i) {
+    waiting++;
+    weft_event_wait(&gate);
     weft_sleep_until((int64_t)expire_when_ns((long)(intptr_t)i));
     expired((long)(intptr_t)i);
     return 0;
 }
 
 static intptr_t sleep_all(void *arg) {
-    expire_plan(10);
     for (long i = 0; i < SLEEPS; i++)
         if (weft_go(sleeper, (void *)(intptr_t)i) < 0) return -ENOMEM;
+    while (waiting < SLEEPS) weft_sleep(WEFT_MS(10));
+    expire_plan(5);
+    weft_event_set(&gate);
     weft_sleep_until((int64_t)expire_begin_ns());
     expire_begin();
     while (expire_count < SLEEPS) weft_sleep(WEFT_MS(10));

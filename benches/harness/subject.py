@@ -1,0 +1,188 @@
+"""A subject: a program that solves a problem with weft, with a rival, or at the limit of the machine.
+
+weft's is built by CMake (benches/CMakeLists.txt), all others here, once, into build/bench/PROBLEM/. A rival's name gets
+the version of its Debian package.
+"""
+
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+
+from .rivals import RIVALS, Rival
+
+BENCHES = pathlib.Path(__file__).resolve().parent.parent
+BUILD = BENCHES.parent / "build"
+
+LANGUAGE_PACKAGES = {
+    ".c": ("gcc",),
+    ".cpp": ("g++",),
+    ".go": ("golang-go",),
+    ".rs": ("cargo", "rustc"),
+    ".py": ("python3",),
+}
+
+
+class Failure(Exception):
+    """A subject that could not be built or run: what it said last."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """`name`: "weft", "limit …", or a rival. `source`: its file in the problem's folder; or `program`: the command
+    that runs it, if there is nothing to build (a path in build/release for what CMake builds). The other fields are
+    for rivals that rivals.py does not know."""
+
+    name: str
+    source: str = None
+    program: tuple = ()
+    package: str = None
+    flags: tuple = ()
+    workers: tuple = None
+
+    @property
+    def rival(self):
+        """What rivals.py knows, or the fields say."""
+        return RIVALS.get(self.name) or Rival(self.package, workers=self.workers)
+
+    @property
+    def is_limit(self):
+        return self.name.startswith("limit")
+
+    @property
+    def is_rival(self):
+        return self.name != "weft" and not self.is_limit
+
+    def is_called(self, name):
+        """Whether `name`, as a user types it, means this subject."""
+        return name.lower() in (self.name.lower(), self.name.split()[0].lower())
+
+    def can_use(self, workers):
+        return workers in (self.workers or self.rival.workers or (workers,))
+
+    def packages(self):
+        """The Debian packages that it needs."""
+        language = LANGUAGE_PACKAGES[pathlib.Path(self.source).suffix] if self.source else ()
+        return (*language, self.rival.package) if self.rival.package else language
+
+    def title(self):
+        """Its name, with the version of a rival."""
+        return f"{self.name} {package_version(self.rival.package)}" if self.is_rival else self.name
+
+    def build(self, problem):
+        """Builds it for the problem in the folder `problem`; returns the Program."""
+        if self.program:
+            return Program(self, tuple(str(part) for part in self.program))
+        if self.name == "weft":
+            return Program(self, (str(BUILD / "release" / "benches" / f"bench_{problem.name}"),))
+        source = problem / self.source
+        output = BUILD / "bench" / problem.name / re.sub(r"\W+", "_", self.name)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        return Program(self, BUILDERS[source.suffix](self, source, output))
+
+
+class Program:
+    """A subject that is built. `command`: how it is run, without arguments."""
+
+    def __init__(self, subject, command):
+        self.subject = subject
+        self.command = command
+
+    def run(self, *arguments, timeout=120):
+        """Runs it with `arguments`; returns what it prints."""
+        return run([*self.command, *map(str, arguments)], timeout=timeout)
+
+
+def run(command, timeout=900, **options):
+    """Runs `command`, returns its stdout; raises Failure with its last lines."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, **options)
+    except subprocess.TimeoutExpired as error:
+        raise Failure(f"no end after {timeout} s") from error
+    except OSError as error:
+        raise Failure(str(error)) from error
+    if done.returncode != 0:
+        last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-10:])
+        raise Failure(f"exit status {done.returncode}\n{last}".rstrip())
+    return done.stdout
+
+
+def package_version(package):
+    """The upstream version of an installed Debian package."""
+    version = run(["dpkg-query", "--show", "--showformat=${Version}", package])
+    return re.match(r"(?:\d+:)?([\d.]*\d)", version)[1]
+
+
+def build_compiled(subject, source, output):
+    """C and C++: one call of the compiler."""
+    compiler = ["gcc", "-std=gnu11"] if source.suffix == ".c" else ["g++", "-std=c++20"]
+    run([*compiler, "-O2", "-DNDEBUG", "-Wall", "-Wextra", "-pthread", f"-I{BENCHES}", "-o", output, source,
+         *subject.rival.flags, *subject.flags])
+    return (str(output),)
+
+
+def build_go(_subject, source, output):
+    """Go, without modules; timing.go belongs to the same package, so both are shown in one folder."""
+    folder = output.with_name(output.name + "-package")
+    folder.mkdir(exist_ok=True)
+    for file in (source, BENCHES / "harness" / "timing.go"):
+        link = folder / file.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(file)
+    environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(BUILD / "bench" / "go-cache")}
+    run(["/usr/bin/go", "build", "-o", output, source.name, "timing.go"], cwd=folder, env=environment)
+    return (str(output),)
+
+
+CARGO_PROJECT = """[package]
+name = "{name}"
+version = "0.0.0"
+edition = "2021"
+[[bin]]
+name = "{name}"
+path = "{source}"
+[dependencies]
+{crates}
+[profile.release]
+opt-level = 3
+"""
+
+CARGO_CONFIG = """[source.crates-io]
+replace-with = "debian"
+[source.debian]
+directory = "/usr/share/cargo/registry"
+"""
+
+
+def build_rust(subject, source, output):
+    """Rust, with the crates that Debian installs as sources and nothing from elsewhere."""
+    name = f"{source.parent.name}_{output.name.lower()}"
+    project = output.with_name(output.name + "-project")
+    (project / ".cargo").mkdir(parents=True, exist_ok=True)
+    crates = "\n".join(subject.rival.crates)
+    (project / "Cargo.toml").write_text(CARGO_PROJECT.format(name=name, source=source, crates=crates))
+    (project / ".cargo" / "config.toml").write_text(CARGO_CONFIG)
+    target = BUILD / "bench" / "rust"
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "CARGO_HOME": str(BUILD / "bench" / "cargo"),
+        "CARGO_TARGET_DIR": str(target),
+    }
+    run(["/usr/bin/cargo", "build", "--release", "--offline", "--quiet"], cwd=project, env=environment)
+    return (str(target / "release" / name),)
+
+
+def build_python(subject, source, _output):
+    """Python is run as it is; uvloop takes the place of asyncio's loop in the same program."""
+    loop = "uvloop" if subject.name == "uvloop" else "asyncio"
+    return ("/usr/bin/python3", str(BENCHES / "harness" / "python.py"), loop, str(source))
+
+
+BUILDERS = {
+    ".c": build_compiled,
+    ".cpp": build_compiled,
+    ".go": build_go,
+    ".rs": build_rust,
+    ".py": build_python,
+}

@@ -1,7 +1,8 @@
 """Servers under load: starts one on CPUs of its own, loads it from others, and stops it.
 
-A server is a program that takes `HOST:PORT WORKERS [spin]`, and serves until it is killed. The load is benches/load, as
-CMake has built it; it counts the server's CPU time over the same seconds as the requests.
+A server is a program that takes `HOST:PORT WORKERS [spin]`, or says with {address} and {workers} where it takes them, and
+serves until it is killed. The load is benches/load, as CMake has built it; it counts the server's CPU time over the same
+seconds as the requests.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from .subject import BUILD, Failure, run
 
 LOAD = BUILD / "release" / "benches" / "bench_load"
 READY_SECONDS = 10
+PROBE = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"  # which an echo server answers as well
 
 
 def share_cpus(workers):
@@ -49,7 +51,7 @@ def serving(command, cpus, workers, arguments=()):
     """A server that answers; gives its address and its process."""
     address = f"127.0.0.1:{free_port()}"
     process = subprocess.Popen(
-        ["taskset", "--cpu-list", _list(cpus), *command, address, str(workers), *arguments],
+        ["taskset", "--cpu-list", _list(cpus), *_filled_in(command, address, workers), *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -77,6 +79,11 @@ def free_port():
         return one.getsockname()[1]
 
 
+def _filled_in(command, address, workers):
+    filled_in = [part.format(address=address, workers=workers) for part in command]
+    return [*command, address, str(workers)] if filled_in == list(command) else filled_in
+
+
 def _list(numbers):
     return ",".join(map(str, numbers))
 
@@ -87,8 +94,10 @@ def _wait_until_ready(address, process):
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise Failure(f"the server ended with {process.returncode}: {_last_words(process)}")
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port))):
-            return
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), READY_SECONDS) as one:
+            one.sendall(PROBE)
+            if one.recv(1):
+                return
         time.sleep(0.01)
     raise Failure(f"the server is not ready after {READY_SECONDS} s")
 

@@ -1,39 +1,11 @@
 /* An io_context a thread, each with a listener of its own and no locks: faster than one that threads share, and
  * callbacks are faster than coroutines. */
-#include <asio.hpp>
-
-#include <array>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "echo/asio_connection.hpp"
 #include "harness/server.h"
-
-using asio::ip::tcp;
-
-class connection : public std::enable_shared_from_this<connection> {
-    tcp::socket socket;
-    std::array<char, 4096> buffer;
-
-    void write(std::size_t length) {
-        asio::async_write(socket, asio::buffer(buffer, length),
-                          [self = shared_from_this()](std::error_code error, std::size_t) {
-                              if (!error) self->read();
-                          });
-    }
-
-public:
-    explicit connection(tcp::socket accepted) : socket(std::move(accepted)) {
-        socket.set_option(tcp::no_delay(true));
-    }
-
-    void read() {
-        socket.async_read_some(asio::buffer(buffer),
-                               [self = shared_from_this()](std::error_code error, std::size_t length) {
-                                   if (!error) self->write(length);
-                               });
-    }
-};
 
 struct worker {
     asio::io_context context{ASIO_CONCURRENCY_HINT_UNSAFE};

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"time"
 )
 
 func echo(connection net.Conn) {
@@ -21,12 +22,24 @@ func echo(connection net.Conn) {
 	}
 }
 
+// burn computes in bursts, for benches/stall.
+func burn() {
+	for {
+		for start := time.Now(); time.Since(start) < time.Second; {
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
 func main() {
 	workers, _ := strconv.Atoi(os.Args[2])
 	runtime.GOMAXPROCS(workers)
 	listener, err := net.Listen("tcp", os.Args[1])
 	if err != nil {
 		panic(err)
+	}
+	if len(os.Args) > 3 && os.Args[3] == "burn" {
+		go burn()
 	}
 	for {
 		connection, err := listener.Accept()

@@ -1,12 +1,13 @@
 /* Bare epoll, edge-triggered: a receive a notification, unless it filled the buffer. A listener and a loop a thread. */
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "harness/server.h"
 
 struct worker {
-    int listener, epoll;
+    int listener, epoll, burner; /* a timer, of one worker */
     bool spin;
 };
 
@@ -30,14 +31,34 @@ static void echo(int fd, bool ended) {
     if (n == 0) close(fd);
 }
 
+static void sleep_until_next_burst(int timer) {
+    struct itimerspec pause = {.it_value = {.tv_nsec = SERVER_PAUSE_MS * 1000000l}};
+    timerfd_settime(timer, 0, &pause, NULL);
+}
+
+static void start_burner(struct worker *self) {
+    self->burner = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    watch(self, self->burner, EPOLLIN | EPOLLET);
+    sleep_until_next_burst(self->burner);
+}
+
+static void serve(struct worker *self, const struct epoll_event *event) {
+    if (event->data.fd == self->listener) {
+        accept_all(self);
+    } else if (event->data.fd == self->burner) {
+        server_burn();
+        sleep_until_next_burst(self->burner);
+    } else {
+        echo(event->data.fd, event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+    }
+}
+
 static void *work(void *arg) {
     struct worker *self = arg;
     struct epoll_event events[256];
     for (;;) {
         int count = epoll_wait(self->epoll, events, 256, self->spin ? 0 : -1);
-        for (int i = 0; i < count; i++)
-            if (events[i].data.fd == self->listener) accept_all(self);
-            else echo(events[i].data.fd, events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+        for (int i = 0; i < count; i++) serve(self, &events[i]);
     }
     return NULL;
 }
@@ -47,10 +68,11 @@ int main(int argc, char **argv) {
     struct worker *workers = calloc(arguments.workers, sizeof *workers);
     pthread_t thread;
     for (unsigned i = 0; i < arguments.workers; i++) {
-        workers[i] = (struct worker){server_listen(&arguments, SOCK_NONBLOCK), epoll_create1(EPOLL_CLOEXEC),
+        workers[i] = (struct worker){server_listen(&arguments, SOCK_NONBLOCK), epoll_create1(EPOLL_CLOEXEC), -1,
                                      arguments.spin};
         watch(&workers[i], workers[i].listener, EPOLLIN);
     }
+    if (arguments.burn) start_burner(&workers[0]);
     for (unsigned i = 1; i < arguments.workers; i++) pthread_create(&thread, NULL, work, &workers[i]);
     work(&workers[0]);
 }

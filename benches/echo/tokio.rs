@@ -1,6 +1,7 @@
 #[path = "../harness/tokio.rs"]
 mod tokio_runtime;
 
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -10,6 +11,15 @@ async fn echo(mut stream: TcpStream) {
         if n == 0 || stream.write_all(&buffer[..n]).await.is_err() {
             return;
         }
+    }
+}
+
+/// Computes in bursts, for benches/stall.
+async fn burn() {
+    loop {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(1) {}
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -25,5 +35,8 @@ async fn serve(address: String) {
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let runtime = tokio_runtime::runtime(arguments[2].parse().unwrap());
+    if arguments.get(3).map_or(false, |argument| argument == "burn") {
+        runtime.spawn(burn());
+    }
     tokio_runtime::run(&runtime, serve(arguments[1].clone()));
 }

@@ -72,14 +72,15 @@ enum { STALL_AFTER_MS = 500, STALL_MS = 200 };
 
 static int64_t milliseconds(void) { return weft_time() / 1000000; }
 
-/* Echoes on one connection, and once, STALL_AFTER_MS after it came, does nothing for STALL_MS. `flip` spoils every
- * byte. */
+/* Echoes on one connection, and once, STALL_AFTER_MS after the first request, does nothing for `stall_ms`. `flip`
+ * spoils every byte. */
 static void echo(int listener, int stall_ms, char flip) {
     char buffer[4096];
     ssize_t n;
     int fd = accept(listener, NULL, NULL);
-    int64_t stall_at = milliseconds() + STALL_AFTER_MS;
+    int64_t stall_at = 0;
     while ((n = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+        if (stall_at == 0) stall_at = milliseconds() + STALL_AFTER_MS;
         if (stall_ms && milliseconds() >= stall_at) {
             nanosleep(&(struct timespec){.tv_nsec = stall_ms * 1000000l}, NULL);
             stall_ms = 0;

@@ -11,7 +11,9 @@ struct worker {
     asio::io_context context{ASIO_CONCURRENCY_HINT_UNSAFE};
     tcp::acceptor acceptor{context};
 
-    explicit worker(const struct server_arguments &arguments) { acceptor.assign(tcp::v4(), server_listen(&arguments, 0)); }
+    explicit worker(const struct server_arguments &arguments) {
+        acceptor.assign(tcp::v4(), server_listen(&arguments, 0));
+    }
 
     void accept() {
         acceptor.async_accept([this](std::error_code error, tcp::socket socket) {

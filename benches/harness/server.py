@@ -1,8 +1,8 @@
 """Servers under load: starts one on CPUs of its own, loads it from others, and stops it.
 
-A server is a program that takes `HOST:PORT WORKERS [spin|burn]`, or says with {address} and {workers} where it takes them, and
-serves until it is killed. The load is benches/load, as CMake has built it; it counts the server's CPU time over the same
-seconds as the requests.
+A server is a program that takes `HOST:PORT WORKERS [spin|burn]`, or says with {address} and {workers} where it takes
+them, and serves until it is killed. The load is benches/load, as CMake has built it; it counts the server's CPU time over
+the same seconds as the requests.
 """
 
 import contextlib

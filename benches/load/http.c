@@ -13,7 +13,7 @@ static long content_length(const char *line, const char *end) {
     while (line < end) {
         const char *next = memchr(line, '\n', (size_t)(end - line));
         if (next == NULL) next = end;
-        if ((*line | 0x20) == 'c' && (size_t)(next - line) >= sizeof NAME && strncasecmp(line, NAME, sizeof NAME - 1) == 0)
+        if ((size_t)(next - line) >= sizeof NAME && strncasecmp(line, NAME, sizeof NAME - 1) == 0)
             return strtol(line + sizeof NAME - 1, NULL, 10); /* a line end stops it */
         line = next + 1;
     }

@@ -85,6 +85,11 @@ static int parse_list(const char *option, const char *value, int *list, int most
     }
 }
 
+static const char *path(const char *value) {
+    if (*value != '/') bad_option("http", value, "a path that begins with /");
+    return value;
+}
+
 enum { ADDRESS, CONNECTIONS, THREADS, SECONDS, WARMUP, ECHO, HTTP, BODY, PIPELINE, RATE, CPU, SPIN, SERVER, HELP };
 
 static void set(struct options *options, int option, const char *value) {
@@ -95,7 +100,7 @@ static void set(struct options *options, int option, const char *value) {
     case SECONDS: options->seconds = number("seconds", value, 0.01, 86400, "0.01 to 86400 seconds"); break;
     case WARMUP: options->warmup_seconds = number("warmup", value, 0, 3600, "0 to 3600 seconds"); break;
     case ECHO: options->echo_bytes = whole("echo", value, 1, 1 << 20); break;
-    case HTTP: options->path = *value == '/' ? value : (bad_option("http", value, "a path that begins with /"), NULL); break;
+    case HTTP: options->path = path(value); break;
     case BODY: options->body = value; break;
     case PIPELINE: options->pipeline = whole("pipeline", value, 1, MOST_PIPELINED); break;
     case RATE: options->rate = number("rate", value, 0.001, 1e8, "0.001 to 100000000 a second"); break;

@@ -24,7 +24,8 @@ static void init_echo(struct requests *self, size_t bytes) {
 static void init_http(struct requests *self, const struct options *options) {
     char *text = NULL;
     int bytes = asprintf(&text, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", options->path, options->host);
-    *self = (struct requests){.text = allocated(bytes < 0 ? NULL : text), .bytes = (size_t)bytes, .body = options->body};
+    text = allocated(bytes < 0 ? NULL : text);
+    *self = (struct requests){.text = text, .bytes = (size_t)bytes, .body = options->body};
 }
 
 void requests_init(struct requests *self, const struct options *options) {

@@ -111,11 +111,11 @@ static void turn(struct worker *self, int64_t wait_ns) {
     }
 }
 
-/* In the closed loop everything is due until the end, and then nothing more. */
-static void set_all_due(struct worker *self, bool due) {
-    for (unsigned i = 0; i < self->count; i++) {
+/* In the closed loop everything is due until the end, and then only what is on its way. */
+static void stop_asking(struct worker *self) {
+    for (unsigned i = 0; i < self->count && !is_open_loop(self); i++) {
         struct connection *connection = &self->connections[i];
-        if (connection->fd >= 0) connection->due = due ? UINT64_MAX : connection->sent + (connection->sent_part > 0);
+        if (connection->fd >= 0) connection->due = connection->sent + (connection->sent_part > 0);
     }
 }
 
@@ -128,9 +128,10 @@ static void prepare(struct worker *self) {
     }
     prctl(PR_SET_TIMERSLACK, 1);
     for (unsigned i = 0; i < self->count; i++) watch(self, &self->connections[i], EPOLL_CTL_ADD);
-    if (is_open_loop(self)) return;
-    set_all_due(self, true);
-    for (unsigned i = 0; i < self->count; i++) send_due(self, &self->connections[i], now_ns());
+    for (unsigned i = 0; i < self->count && !is_open_loop(self); i++) {
+        self->connections[i].due = UINT64_MAX;
+        send_due(self, &self->connections[i], now_ns());
+    }
 }
 
 /* What falls due at a lost connection is unanswered like what the server owes. */
@@ -148,13 +149,15 @@ static void give_up(struct worker *self, int64_t now) {
 
 static void *run(void *arg) {
     struct worker *self = arg;
-    bool ended = false;
+    bool ending = false;
     int64_t now, left;
     prepare(self);
-    while ((left = time_left(self, now = now_ns())) > 0) {
-        if (now >= self->end && !ended && !is_open_loop(self)) set_all_due(self, false);
-        ended = now >= self->end;
-        fall_due(self, now);
+    for (;;) {
+        now = now_ns();
+        fall_due(self, now); /* first: what fell due just before the end counts, however late we are */
+        if (now >= self->end && !ending) stop_asking(self);
+        ending = now >= self->end;
+        if ((left = time_left(self, now)) == 0) break;
         turn(self, left);
     }
     give_up(self, now);

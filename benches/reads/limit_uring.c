@@ -45,7 +45,8 @@ int main(int argc, char **argv) {
         states[i] = i;
         vectors[i] = (struct iovec){blocks[i], BLOCK_BYTES};
     }
-    must(io_uring_queue_init(2 * IN_FLIGHT, &ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN), "io_uring");
+    must(io_uring_queue_init(2 * IN_FLIGHT, &ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN),
+         "io_uring");
     must(io_uring_register_ring_fd(&ring), "registering the ring");
     must(io_uring_register_files(&ring, &file, 1), "registering the file");
     must(io_uring_register_buffers(&ring, vectors, IN_FLIGHT), "registering buffers");

@@ -2,8 +2,8 @@
 server computes for a second, sleeps for 0.2 s, and again.
 
 The requests fall due at a fixed rate, whatever the answers, and a latency counts from then. The servers are those of
-benches/echo with the argument `burn`, two workers each; Asio's threads share one io_context here, which is how its users
-avoid this. "sharded epoll" is what any runtime does whose connections stay on their thread.
+benches/echo with the argument `burn`, two workers each; Asio's threads share one io_context here, which is how its
+users avoid this. "sharded epoll" is what any runtime does whose connections stay on their thread.
 """
 
 from harness import Case, Subject

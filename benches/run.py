@@ -33,14 +33,13 @@ class Run:
             taken = set()
             for plan in problem.plans():
                 self._steps.step(f"{problem.name}/{plan.case.name} {plan.subject.name}")
-                key = (plan.case.name, plan.workers, plan.subject.name)
-                if plan.subject.name in programs and key not in taken and key not in broken:
+                if plan.subject.name in programs and plan.key not in taken and plan.run_key not in broken:
                     self._sample(problem, plan, programs[plan.subject.name], samples, taken, broken)
         self._steps.clear()
         return [
-            results.summarize(problem.name, plan.case, plan.subject.title(), plan.workers, samples[key])
+            results.summarize(problem.name, plan.case, plan.subject.title(), plan.workers, samples[plan.key])
             for plan in problem.plans()
-            if (key := (plan.case.name, plan.workers, plan.subject.name)) in samples
+            if plan.key in samples
         ]
 
     def _build(self, problem):
@@ -57,8 +56,8 @@ class Run:
         try:
             figures = problem.sample(program, plan.case, plan.workers)
         except (Failure, ValueError) as failure:
-            broken.add((plan.case.name, plan.workers, plan.subject.name))
-            self._complain(f"{problem.name}/{plan.case.name}: {plan.subject.name}, {plan.workers} workers: {failure}")
+            broken.add(plan.run_key)
+            self._complain(f"{problem.name}/{plan.case.name}: {plan.subject.name}, workers {plan.workers}: {failure}")
             return
         if not isinstance(figures, dict):
             figures = {plan.case.name: figures}
@@ -75,14 +74,24 @@ class Run:
 
 def parse(arguments):
     """The options; a wrong one exits with 2."""
-    parser = argparse.ArgumentParser(prog="bench", allow_abbrev=False)
+    parser = Parser(prog="bench", allow_abbrev=False)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--reps", type=positive, default=5, metavar="N")
     parser.add_argument("--only", action="append", metavar="SUBJECT")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--packages", action="store_true", help="print what tools/bench has to install")
-    return parser.parse_args(arguments), parser
+    options = parser.parse_args(arguments)
+    if options.json and (options.json.is_dir() or not options.json.parent.is_dir()):
+        parser.error(f"cannot write {options.json}")
+    return options, parser
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
 def positive(text):
@@ -116,13 +125,14 @@ def show(problems):
 
 
 def write(one, found):
-    """Leaves a problem's results under benches/results."""
+    """Leaves a problem's results under benches/results, which are meant to be committed."""
     RESULTS.mkdir(exist_ok=True)
     results.write_json(RESULTS / f"{one.name}.json", found)
     picture.draw(RESULTS / f"{one.name}.svg", one.name, found, machine.describe())
 
 
 def main(arguments):
+    """The whole program; returns its exit status."""
     options, parser = parse(arguments)
     problems = choose(options, parser)
     if options.list:
@@ -145,4 +155,7 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

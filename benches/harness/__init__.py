@@ -1,6 +1,6 @@
-"""What the benchmarks share. A bench.py needs these two."""
+"""What the benchmarks share. A bench.py needs these."""
 
 from .problem import Case
-from .subject import Subject
+from .subject import Failure, Subject
 
-__all__ = ["Case", "Subject"]
+__all__ = ["Case", "Failure", "Subject"]

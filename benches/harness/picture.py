@@ -73,7 +73,7 @@ def _panel(panel, top, height):
         "plot $bars using 1:2:3:1:($2-0.36):($2+0.36):4 with boxxyerror linecolor rgb variable,"
         " $bars using 1:2:5:6 with xerrorbars pointtype -1 linewidth 1.3 linecolor rgb '#222222'"
     )
-    yield from (f"unset label {place + 2}" for place in range(len(ordered)))
+    yield "unset label"  # the caption too, which only the first panel draws
 
 
 def _colour(result):

@@ -9,21 +9,35 @@ BENCHES = pathlib.Path(__file__).resolve().parent.parent
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One figure of a problem, for each of `workers`; of the subjects with these names, None: of all."""
+    """One figure of a problem, for each of `workers`; of the subjects with these names, None: of all. Cases with the
+    same `run` get their figures from one run of the program, which is called that."""
 
     name: str
     unit: str
     workers: tuple = (1,)
     subjects: tuple = None
+    run: str = None
+
+    @property
+    def run_name(self):
+        return self.run or self.name
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What one sample measures."""
+    """One figure that a repetition gives."""
 
     case: Case
     workers: int
     subject: object
+
+    @property
+    def key(self):
+        return (self.case.name, self.workers, self.subject.name)
+
+    @property
+    def run_key(self):
+        return (self.case.run_name, self.workers, self.subject.name)
 
 
 class Problem:
@@ -62,8 +76,10 @@ class Problem:
 
 
 def run_and_read(program, case, workers):
-    """One sample of a subject that measures itself: it prints one number."""
-    return float(program.run(case.name, workers))
+    """One sample of a subject that measures itself: it prints a number; before that, a line "CASE NUMBER" for each
+    later case of the same run."""
+    *others, figure = program.run(case.run_name, workers).splitlines() or [""]
+    return {case.name: float(figure), **{name: float(value) for name, value in map(str.split, others)}}
 
 
 def names():

@@ -14,6 +14,7 @@ from .rivals import RIVALS, Rival
 
 BENCHES = pathlib.Path(__file__).resolve().parent.parent
 BUILD = BENCHES.parent / "build"
+DPKG_STATUS = pathlib.Path("/var/lib/dpkg/status")
 
 LANGUAGE_PACKAGES = {
     ".c": ("gcc",),
@@ -44,7 +45,7 @@ class Subject:
     @property
     def rival(self):
         """What rivals.py knows, or the fields say."""
-        return RIVALS.get(self.name) or Rival(self.package, workers=self.workers)
+        return RIVALS.get(self.name) or Rival(self.package)
 
     @property
     def is_limit(self):
@@ -68,7 +69,8 @@ class Subject:
 
     def title(self):
         """Its name, with the version of a rival."""
-        return f"{self.name} {package_version(self.rival.package)}" if self.is_rival else self.name
+        known = self.is_rival and self.rival.package
+        return f"{self.name} {package_version(self.rival.package)}" if known else self.name
 
     def build(self, problem):
         """Builds it for the problem in the folder `problem`; returns the Program."""
@@ -115,11 +117,19 @@ def package_version(package):
 
 
 def build_compiled(subject, source, output):
-    """C and C++: one call of the compiler."""
+    """C and C++: one call of the compiler, if anything has changed."""
+    if _is_current(output, source):
+        return (str(output),)
     compiler = ["gcc", "-std=gnu11"] if source.suffix == ".c" else ["g++", "-std=c++20"]
     run([*compiler, "-O2", "-DNDEBUG", "-Wall", "-Wextra", "-pthread", f"-I{BENCHES}", "-o", output, source,
          *subject.rival.flags, *subject.flags])
     return (str(output),)
+
+
+def _is_current(output, source):
+    """Whether no file of the problem, of the harness and of Debian's packages is newer."""
+    inputs = [DPKG_STATUS, *source.parent.iterdir(), *(BENCHES / "harness").iterdir()]
+    return output.exists() and all(path.stat().st_mtime < output.stat().st_mtime for path in inputs)
 
 
 def build_go(_subject, source, output):

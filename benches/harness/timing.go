@@ -10,26 +10,31 @@ import (
 	"time"
 )
 
+func tookNs(body func(count int), count int) float64 {
+	start := time.Now()
+	body(count)
+	return float64(time.Since(start))
+}
+
 // eachNs returns the nanoseconds of body(count), over count. It runs with more and more, which warms it up, until it
 // takes 50 ms; then for 0.4 s, which count.
 func eachNs(body func(count int)) float64 {
-	for count := 100; ; {
-		start := time.Now()
-		body(count)
-		took := time.Since(start)
-		if took < 50*time.Millisecond {
-			if took < 5*time.Millisecond {
-				count *= 10
-			} else {
-				count *= 2
-			}
-			continue
+	count := 1
+	took := tookNs(body, count)
+	for took < 50e6 {
+		if took < 5e6 {
+			count *= 10
+		} else {
+			count *= 2
 		}
-		count = int(float64(count) * 400e6 / float64(took))
-		start = time.Now()
-		body(count)
-		return float64(time.Since(start)) / float64(count)
+		took = tookNs(body, count)
 	}
+	if took < 400e6 {
+		count = int(float64(count) * 400e6 / took)
+	} else {
+		count = 1
+	}
+	return tookNs(body, count) / float64(count)
 }
 
 // runCase runs the case that the arguments name, with GOMAXPROCS set to the number of workers.

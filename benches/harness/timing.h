@@ -13,22 +13,20 @@ static inline double now_ns(void) {
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
+static inline double took_ns(void (*body)(long count), long count) {
+    double start = now_ns();
+    body(count);
+    return now_ns() - start;
+}
+
 /* Nanoseconds of body(count), over count. It runs with more and more, which warms it up, until it takes 50 ms; then
  * for 0.4 s, which count. */
 static inline double each_ns(void (*body)(long count)) {
-    for (long count = 100;;) {
-        double start = now_ns();
-        body(count);
-        double took = now_ns() - start;
-        if (took < 50e6) {
-            count *= took < 5e6 ? 10 : 2;
-            continue;
-        }
-        count = (long)((double)count * 400e6 / took);
-        start = now_ns();
-        body(count);
-        return (now_ns() - start) / (double)count;
-    }
+    long count = 1;
+    double took;
+    while ((took = took_ns(body, count)) < 50e6) count *= took < 5e6 ? 10 : 2;
+    count = took < 400e6 ? (long)((double)count * 400e6 / took) : 1;
+    return took_ns(body, count) / (double)count;
 }
 
 struct bench_case {

@@ -9,17 +9,15 @@ def each_ns(body):
     """Nanoseconds of the coroutine body(count), over count. It runs with more and more, which warms it up, until it
     takes 50 ms; then for 0.4 s, which count."""
     loop = asyncio.new_event_loop()
-    count = 100
-    while True:
-        took = _time(loop, body, count)
-        if took >= 50e6:
-            break
+    count = 1
+    while (took := took_ns(loop, body, count)) < 50e6:
         count *= 10 if took < 5e6 else 2
-    count = int(count * 400e6 / took)
-    return _time(loop, body, count) / count
+    count = int(count * 400e6 / took) if took < 400e6 else 1
+    return took_ns(loop, body, count) / count
 
 
-def _time(loop, body, count):
+def took_ns(loop, body, count):
+    """Nanoseconds of the coroutine body(count)."""
     start = time.monotonic_ns()
     loop.run_until_complete(body(count))
     return time.monotonic_ns() - start

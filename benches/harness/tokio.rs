@@ -3,12 +3,16 @@
 use std::future::Future;
 use tokio::runtime::{Builder, Runtime};
 
+#[allow(dead_code)]
 pub fn runtime(workers: usize) -> Runtime {
-    let mut builder = match workers {
-        1 => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    builder.worker_threads(workers).enable_all().build().unwrap()
+    match workers {
+        1 => Builder::new_current_thread().enable_all().build().unwrap(),
+        _ => multi_thread(workers),
+    }
+}
+
+pub fn multi_thread(workers: usize) -> Runtime {
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
 }
 
 /// Runs a task on the workers until it ends.

@@ -1,6 +1,4 @@
-#include <boost/fiber/all.hpp>
-
-#include "harness/timing.h"
+#include "harness/boost_fiber.hpp"
 
 static void yielder(long count) {
     for (long i = 0; i < count / 2; i++) boost::this_fiber::yield();

@@ -1,7 +1,7 @@
 """Runs benchmarks: tools/bench installs and builds what they need, and calls this with its own arguments.
 
-Samples are interleaved: every repetition measures each case with each subject once, so that what disturbs the machine
-disturbs all of them.
+Samples are interleaved: every repetition measures each case with each subject once, so that what disturbs the
+machine disturbs all of them.
 """
 
 import argparse
@@ -16,55 +16,57 @@ RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 
 class Run:
-    """One run of all chosen problems."""
+    """One run of all chosen benchmarks."""
 
-    def __init__(self, problems, repetitions):
-        self._problems = problems
+    def __init__(self, benches, repetitions):
         self._repetitions = repetitions
-        self._steps = Progress(sum(len(problem.plans()) for problem in problems) * repetitions)
+        self._steps = Progress(sum(len(bench.plans()) for bench in benches) * repetitions)
         self.errors = 0
 
-    def measure(self, problem):
-        """Builds and samples a problem's subjects; returns the results."""
-        programs = self._build(problem)
-        samples = {}
+    def measure(self, bench):
+        """Builds and samples a benchmark's subjects; returns the results."""
+        programs = self._build(bench)
+        plans = [plan for plan in bench.plans() if plan.subject.name in programs]
+        samples = {plan.key: [] for plan in plans}
         broken = set()
-        for _ in range(self._repetitions):
-            taken = set()
-            for plan in problem.plans():
-                self._steps.step(f"{problem.name}/{plan.case.name} {plan.subject.name}")
-                if plan.subject.name in programs and plan.key not in taken and plan.run_key not in broken:
-                    self._sample(problem, plan, programs[plan.subject.name], samples, taken, broken)
+        for repetition in range(1, self._repetitions + 1):
+            for plan in plans:
+                self._steps.step(f"{bench.name}/{plan.case.name} {plan.subject.name}")
+                if len(samples[plan.key]) == repetition or plan.run_key in broken:
+                    continue  # the run for another case has given this one's figure too, or has failed
+                for key, figure in self._sample(bench, plan, programs[plan.subject.name]).items():
+                    samples.setdefault(key, []).append(figure)
+                if len(samples[plan.key]) < repetition:
+                    broken.add(plan.run_key)
         self._steps.clear()
         return [
-            results.summarize(problem.name, plan.case, plan.subject.title(), plan.workers, samples[plan.key])
-            for plan in problem.plans()
-            if plan.key in samples
+            results.summarize(bench.name, plan.case, plan.subject.title(), plan.workers, samples[plan.key])
+            for plan in plans
+            if samples[plan.key]
         ]
 
-    def _build(self, problem):
+    def _build(self, bench):
         programs = {}
-        for subject in problem.subjects:
+        for subject in bench.subjects:
             try:
-                programs[subject.name] = subject.build(problem.folder)
+                programs[subject.name] = subject.build(bench.folder)
             except Failure as failure:
-                self._complain(f"{problem.name}: {subject.name} cannot be built: {failure}")
+                self._complain(f"{bench.name}: {subject.name} cannot be built: {failure}")
         return programs
 
-    def _sample(self, problem, plan, program, samples, taken, broken):
-        """One sample; it may give the figures of several cases, all of which are `taken` then."""
+    def _sample(self, bench, plan, program):
+        """The figures of one run, by the keys of their plans; none if it fails."""
         try:
-            figures = problem.sample(program, plan.case, plan.workers)
+            figures = bench.sample(program, plan.case, plan.workers)
+            if not isinstance(figures, dict):
+                figures = {plan.case.name: figures}
+            if plan.case.name not in figures:
+                raise Failure("it gives no such figure")
         except (Failure, ValueError) as failure:
-            broken.add(plan.run_key)
-            self._complain(f"{problem.name}/{plan.case.name}: {plan.subject.name}, workers {plan.workers}: {failure}")
-            return
-        if not isinstance(figures, dict):
-            figures = {plan.case.name: figures}
-        for case, figure in figures.items():
-            key = (case, plan.workers, plan.subject.name)
-            taken.add(key)
-            samples.setdefault(key, []).append(figure)
+            where = f"{bench.name}/{plan.case.name}, workers {plan.workers}"
+            self._complain(f"{where}: {plan.subject.name}: {failure}")
+            return {}
+        return {(case, plan.workers, plan.subject.name): figure for case, figure in figures.items()}
 
     def _complain(self, text):
         self._steps.clear()
@@ -145,8 +147,9 @@ def main(arguments):
     everything = []
     for one in problems:
         found = run.measure(one)
-        print(*table.render(found), sep="\n", flush=True)
         everything += found
+        if found:
+            print(*table.render(found), sep="\n", flush=True)
         if found and not options.json and not options.only:
             write(one, found)
     if options.json:

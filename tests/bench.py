@@ -62,10 +62,10 @@ class Runner(unittest.TestCase):
         self.addCleanup(setattr, problem, "BENCHES", problem.BENCHES)
         problem.BENCHES = self.folder
 
-    def bench(self, *options, subjects, cases="[Case('one', 'ns')]"):
-        """Runs a problem whose subjects are `subjects`: name and shell; $0 is the run, $1 the number of workers."""
+    def bench(self, *options, lines, cases="[Case('one', 'ns')]"):
+        """Runs a problem with these subjects: name and shell; $0 is the run, $1 the number of workers."""
         (self.folder / "made").mkdir()
-        programs = ",".join(f"Subject({name!r}, program=('sh', '-c', {shell!r}))" for name, shell in subjects.items())
+        programs = ",".join(f"Subject({name!r}, program=('sh', '-c', {line!r}))" for name, line in lines.items())
         (self.folder / "made" / "bench.py").write_text(
             f"from harness import Case, Subject\nSUBJECTS = [{programs}]\nCASES = {cases}\n"
         )
@@ -76,7 +76,8 @@ class Runner(unittest.TestCase):
         return status, json.loads(written.read_text())
 
     def test_results_have_exactly_the_keys(self):
-        status, found = self.bench("--reps", "3", subjects={"weft": "echo 5", "limit x": "echo 2.5", "Other": "echo 4"})
+        subjects = {"weft": "echo 5", "limit x": "echo 2.5", "Other": "echo 4"}
+        status, found = self.bench("--reps", "3", lines=subjects)
         self.assertEqual(status, 0)
         self.assertEqual([list(result) for result in found], [KEYS] * 3)
         self.assertEqual(list(found[0].values()), ["made", "one", "weft", 1, "ns", 5, 5, 5])
@@ -84,7 +85,7 @@ class Runner(unittest.TestCase):
 
     def test_a_subject_that_fails_is_named_and_the_others_go_on(self):
         broken = {"exits": "echo its last line >&2; exit 3", "says_nothing": ":", "weft": "echo 5"}
-        status, found = self.bench("--reps", "2", subjects=broken)
+        status, found = self.bench("--reps", "2", lines=broken)
         self.assertEqual(status, 1)
         self.assertEqual([result["subject"] for result in found], ["weft"])
         self.assertEqual(self.err.getvalue().count("exits"), 1, "it is not tried again")
@@ -108,7 +109,7 @@ class Runner(unittest.TestCase):
         shell = f"echo {{}} $0 $1 >>{log}; echo 1"
         self.bench(
             "--reps", "2",
-            subjects={name: shell.format(name) for name in ("a", "b")},
+            lines={name: shell.format(name) for name in ("a", "b")},
             cases="[Case('one', 'ns', workers=(1, 2)), Case('two', 'ns', subjects=('b',))]",
         )
         once = ["a one 1", "b one 1", "a one 2", "b one 2", "b two 1"]
@@ -118,16 +119,22 @@ class Runner(unittest.TestCase):
         log = self.folder / "log"
         status, found = self.bench(
             "--reps", "1",
-            subjects={"weft": f"echo $0 >>{log}; echo late 7; echo 3"},
+            lines={"weft": f"echo $0 >>{log}; echo late 7; echo 3"},
             cases="[Case('cpu', 'ns', run='both'), Case('late', 'ms', run='both')]",
         )
         self.assertEqual(status, 0)
         self.assertEqual(log.read_text(), "both\n")
         self.assertEqual([(result["case"], result["median"]) for result in found], [("cpu", 3), ("late", 7)])
 
+    def test_a_run_that_leaves_out_its_own_case_is_an_error(self):
+        sample = "\ndef sample(program, case, workers):\n    return {'other': 1}\n"
+        status, found = self.bench("--reps", "1", lines={"weft": ":"}, cases="[Case('one', 'ns')]" + sample)
+        self.assertEqual((status, found), (1, []))
+        self.assertIn("made/one", self.err.getvalue())
+
     def test_only_leaves_the_named_subjects(self):
         subjects = {"weft": "echo 5", "limit x": "echo 2", "limit y": "echo 3", "Other": "echo 4"}
-        _, found = self.bench("--reps", "1", "--only", "limit", "--only", "other", subjects=subjects)
+        _, found = self.bench("--reps", "1", "--only", "limit", "--only", "other", lines=subjects)
         self.assertEqual([result["subject"] for result in found], ["limit x", "limit y", "Other"])
 
 
@@ -147,7 +154,8 @@ class Statistics(unittest.TestCase):
 
     def test_ratios_are_to_the_best_of_the_same_group(self):
         weft = self.result("weft", 6)
-        rest = [self.result("Slow", 12), self.result("Quick", 3), self.result("limit x", 2), self.result("limit y", 4)]
+        others = {"Slow": 12, "Quick": 3, "limit x": 2, "limit y": 4}
+        rest = [self.result(name, median) for name, median in others.items()]
         rest.append(self.result("Quick", 1, workers=2))
         self.assertEqual(results.ratio_to_best_rival(weft, [weft, *rest]), 2)
         self.assertEqual(results.ratio_to_limit(weft, [weft, *rest]), 3)

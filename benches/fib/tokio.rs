@@ -27,7 +27,7 @@ async fn fibs(count: u64) {
 }
 
 fn fib_tasks(workers: usize) -> f64 {
-    let runtime = tokio_runtime::multi_thread(workers); // the faster one here for one worker too: last in, first out
+    let runtime = tokio_runtime::multi_thread(workers); // faster here even for one worker: last in, first out
     timing::each_ns(|count| tokio_runtime::run(&runtime, fibs(count))) / CALLS
 }
 

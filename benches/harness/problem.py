@@ -9,8 +9,8 @@ BENCHES = pathlib.Path(__file__).resolve().parent.parent
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One figure of a problem, for each of `workers`; of the subjects with these names, None: of all. Cases with the
-    same `run` get their figures from one run of the program, which is called that."""
+    """One figure of a problem, for each of `workers`; of the subjects with these names, None: of all. Cases with
+    the same `run` get their figures from one run of the program, which is called that."""
 
     name: str
     unit: str
@@ -41,7 +41,8 @@ class Plan:
 
 
 class Problem:
-    """The data of benches/NAME/bench.py."""
+    """The data of benches/NAME/bench.py. sample(program, case, workers) is one run of a built subject: it returns
+    the figure, or several as {case name: figure}."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -10,11 +10,12 @@ class Progress:
     def __init__(self, total):
         self._total = total
         self._done = 0
-        self._started = time.monotonic()
+        self._started = None
         self._shown = sys.stderr.isatty()
 
     def step(self, what):
         """Says what comes now."""
+        self._started = self._started or time.monotonic()
         if self._shown:
             text = f"{self._done} of {self._total}{self._left()}: {what}"
             print(f"\r\033[K{text[:110]}", end="", file=sys.stderr, flush=True)

@@ -1,10 +1,11 @@
 """A subject: a program that solves a problem with weft, with a rival, or at the limit of the machine.
 
-weft's is built by CMake (benches/CMakeLists.txt), all others here, once, into build/bench/PROBLEM/. A rival's name gets
-the version of its Debian package.
+weft's is built by CMake (benches/CMakeLists.txt), all others here, once, into build/bench/PROBLEM/. A rival's name
+gets the version of its Debian package.
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -32,8 +33,8 @@ class Failure(Exception):
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """`name`: "weft", "limit …", or a rival. `source`: its file in the problem's folder; or `program`: the command
-    that runs it, if there is nothing to build (a path in build/release for what CMake builds). The other fields are
-    for rivals that rivals.py does not know."""
+    that runs it, if there is nothing to build here. `package`: where it comes from, if rivals.py does not know.
+    `flags`: of the compiler, besides the rival's. `workers`: how many it can use, if not any number."""
 
     name: str
     source: str = None
@@ -110,6 +111,7 @@ def run(command, timeout=900, **options):
     return done.stdout
 
 
+@functools.lru_cache(maxsize=None)
 def package_version(package):
     """The upstream version of an installed Debian package."""
     version = run(["dpkg-query", "--show", "--showformat=${Version}", package])

@@ -2,6 +2,7 @@
 
 from . import results as statistics
 
+HEADER = ("bench", "case", "subject", "workers", "unit", "median", "min", "max", "to rival", "to limit")
 COLUMNS = "{:<12} {:<18} {:<24} {:>7} {:<7} {:>9} {:>9} {:>9} {:>9} {:>9}"
 
 
@@ -12,7 +13,7 @@ def number(value):
 
 def render(results):
     """The lines of the table, the header first."""
-    yield COLUMNS.format("bench", "case", "subject", "workers", "unit", "median", "min", "max", "to rival", "to limit")
+    yield COLUMNS.format(*HEADER)
     for result in results:
         yield COLUMNS.format(
             result.bench,

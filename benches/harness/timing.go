@@ -16,8 +16,8 @@ func tookNs(body func(count int), count int) float64 {
 	return float64(time.Since(start))
 }
 
-// eachNs returns the nanoseconds of body(count), over count. It runs with more and more, which warms it up, until it
-// takes 50 ms; then for 0.4 s, which count.
+// eachNs returns the nanoseconds of body(count), over count. It runs with more and more, which warms it up, until
+// that takes 50 ms; then for 0.4 s, which count.
 func eachNs(body func(count int)) float64 {
 	count := 1
 	took := tookNs(body, count)

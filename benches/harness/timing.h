@@ -19,8 +19,8 @@ static inline double took_ns(void (*body)(long count), long count) {
     return now_ns() - start;
 }
 
-/* Nanoseconds of body(count), over count. It runs with more and more, which warms it up, until it takes 50 ms; then
- * for 0.4 s, which count. */
+/* Nanoseconds of body(count), over count. It runs with more and more, which warms it up, until that takes 50 ms;
+ * then for 0.4 s, which count. */
 static inline double each_ns(void (*body)(long count)) {
     long count = 1;
     double took;

@@ -6,8 +6,8 @@ import time
 
 
 def each_ns(body):
-    """Nanoseconds of the coroutine body(count), over count. It runs with more and more, which warms it up, until it
-    takes 50 ms; then for 0.4 s, which count."""
+    """Nanoseconds of the coroutine body(count), over count. It runs with more and more, which warms it up, until
+    that takes 50 ms; then for 0.4 s, which count."""
     loop = asyncio.new_event_loop()
     count = 1
     while (took := took_ns(loop, body, count)) < 50e6:

@@ -9,8 +9,8 @@ pub fn took_ns(body: &mut impl FnMut(u64), count: u64) -> f64 {
     start.elapsed().as_nanos() as f64
 }
 
-/// Nanoseconds of body(count), over count. It runs with more and more, which warms it up, until it takes 50 ms; then
-/// for 0.4 s, which count.
+/// Nanoseconds of body(count), over count. It runs with more and more, which warms it up, until that
+/// takes 50 ms; then for 0.4 s, which count.
 #[allow(dead_code)]
 pub fn each_ns(mut body: impl FnMut(u64)) -> f64 {
     let mut count = 1;

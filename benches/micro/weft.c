@@ -61,7 +61,7 @@ static void lock_hand_offs(long count) {
     weft_join(b);
 }
 
-/* ---- a thousand tasks, by gather and by a group; a wait_for that is in time, of a coroutine and of a task ---- */
+/* ---- a thousand tasks, by gather and by a group; wait_for of a coroutine and of a task that are in time ---- */
 
 enum { TOGETHER = 1000 };
 

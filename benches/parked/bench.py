@@ -1,8 +1,8 @@
-"""Memory of a task that sleeps: resident bytes and page tables, 200,000 tasks at once. small_stacks: with 64 KiB of
-address space each. given_back: what is left of it, a task, a second after all of them have ended.
+"""Memory of a task that sleeps: resident bytes and page tables, 200,000 tasks at once. small_stacks: with 64 KiB
+of address space each. given_back: what is left of it, a task, a second after all of them have ended.
 
-A subject, `PROGRAM CASE TASKS`, prints a line before it starts the tasks, waits for one on stdin, and prints another
-one when its memory can be looked at.
+A subject, `PROGRAM CASE TASKS`, prints a line before it starts the tasks, waits for one on stdin, and prints
+another one when its memory can be looked at.
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-/* Tasks in weft_sleep. `bench_parked given_back TASKS` by hand: a line when they may start, one when all is over. */
+/* Tasks in weft_sleep. By hand: `bench_parked given_back TASKS`, and a line on stdin at each "look". */
 #include <string.h>
 
 #include <weft/weft.h>

@@ -1,5 +1,5 @@
-"""A round trip of two tasks: through a new future each way, or through two queues that stay. queues_across: between two
-weft tasks that are pinned to a worker each; elsewhere both may end up on one."""
+"""A round trip of two tasks: through a new future each way, or through two queues that stay. queues_across:
+between two weft tasks that are pinned to a worker each; elsewhere both may end up on one."""
 
 from harness import Case, Subject
 

@@ -3,8 +3,6 @@
 using promise = boost::fibers::promise<long>;
 using channel = boost::fibers::buffered_channel<long>;
 
-static promise there, back;
-
 /* Completes a promise whose place the other fiber, once awake, gives to the next one. */
 static void complete(promise &place, long value) {
     promise mine = std::move(place);
@@ -12,10 +10,9 @@ static void complete(promise &place, long value) {
 }
 
 static void future_round_trips(long count) {
-    there = promise();
-    back = promise();
+    promise there, back;
     auto question = there.get_future();
-    boost::fibers::fiber answers([count, &question] {
+    boost::fibers::fiber answers([&] {
         for (long i = 0; i < count; i++) {
             question.get();
             there = promise();

@@ -1,4 +1,5 @@
-"""Starting a task and waiting for its end: one after the other, and a million at once (100,000 where that would take too long)."""
+"""Starting a task and waiting for its end: one after the other, and a million at once (100,000 where that would
+take too long)."""
 
 from harness import Case, Subject
 

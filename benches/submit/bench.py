@@ -1,5 +1,6 @@
-"""Work from a plain thread to a loop. busy: while the loop has other things to do, time until all of it is done, over
-their number; busy_from_4: from four threads at once. wake: one thing a millisecond, to a loop that sleeps: from the call to the callback, the median."""
+"""Work from a plain thread to a loop. busy: while the loop has other things to do, time until all of it is done,
+over their number; busy_from_4: from four threads at once. wake: one thing a millisecond, to a loop that sleeps:
+from the call to the callback, the median."""
 
 from harness import Case, Subject
 

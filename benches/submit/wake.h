@@ -22,8 +22,8 @@ static inline int wake_order(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Calls submit(arg) from this thread, which has woken() called in the loop; the loop sleeps in between. Returns the
- * median in microseconds. */
+/* Calls submit(arg) from this thread, which has woken() called in the loop; the loop sleeps in between. Returns
+ * the median in microseconds. */
 static inline double wake_p50_us(void (*submit)(void *arg), void *arg) {
     for (int i = 0; i < WAKES; i++) {
         do usleep(1000);

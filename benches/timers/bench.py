@@ -1,6 +1,6 @@
-"""Timers. insert_cancel: one that is taken back at once. timeout_scope: a limit of time around something that gives way
-once and is in time. expire: a million sleeps that end within a second (100,000 in Python): CPU for each, and how late
-the latest hundredth is."""
+"""Timers. insert_cancel: one that is taken back at once. timeout_scope: a limit of time around something that
+gives way once and is in time. expire: a million sleeps that end within a second (100,000 in Python): CPU for
+each, and how late the latest hundredth is."""
 
 from harness import Case, Subject
 

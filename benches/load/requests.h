@@ -13,8 +13,8 @@ enum { ECHO_PIECES = 4096 };
 
 struct requests { /* const once the threads run */
     const char *text;
-    size_t bytes; /* of one request */
-    size_t stride; /* from one piece to the next; 0: all requests are the same */
+    size_t bytes;  /* of one request */
+    size_t stride; /* from one piece to the next; 0: HTTP, where all requests are the same */
     const char *body; /* what HTTP answers must have; NULL: any */
 };
 

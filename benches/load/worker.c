@@ -45,9 +45,14 @@ static void watch(struct worker *self, struct connection *connection, int operat
     if (epoll_ctl(self->epoll, operation, connection->fd, &event) < 0) abort();
 }
 
+/* How many requests of the connection have begun to wait: it is asked for `due` without end in the closed loop. */
+static uint64_t begun(const struct worker *self, const struct connection *connection) {
+    return is_open_loop(self) ? connection->due : connection->sent;
+}
+
 static void lose(struct worker *self, struct connection *connection) {
     self->lost++;
-    if (!is_open_loop(self)) connection->due = connection->sent;
+    self->outstanding -= begun(self, connection) - connection->answered; /* there is nothing to wait for */
     connection_lose(connection);
 }
 
@@ -82,16 +87,15 @@ static void fall_due(struct worker *self, int64_t now) {
     while (is_open_loop(self) && (due = due_at(self, self->next_due)) <= now && due < self->end) {
         struct connection *connection = &self->connections[self->next_due++ % self->count];
         connection->due++;
-        self->outstanding++;
+        self->outstanding += connection->fd >= 0;
         send_due(self, connection, now);
     }
 }
 
 /* How long to wait at most; 0 when it is over. */
 static int64_t time_left(const struct worker *self, int64_t now) {
-    bool over = self->lost == self->count || (now >= self->end && self->outstanding == 0);
     int64_t until = now < self->end ? self->end : self->end + PATIENCE_NS;
-    if (over || now >= until) return 0;
+    if (now >= until || (now >= self->end && self->outstanding == 0)) return 0;
     if (is_open_loop(self) && due_at(self, self->next_due) < until && now < self->end)
         until = due_at(self, self->next_due);
     return until > now ? until - now : 1;
@@ -138,7 +142,7 @@ static void prepare(struct worker *self) {
 static void give_up(struct worker *self, int64_t now) {
     for (unsigned i = 0; i < self->count; i++) {
         struct connection *connection = &self->connections[i];
-        uint64_t end = is_open_loop(self) ? connection->due : connection->sent;
+        uint64_t end = begun(self, connection);
         self->unanswered += end - connection->answered;
         for (uint64_t number = connection->answered; number < end; number++)
             measure(self, started_at(self, connection, number), now);

@@ -1,8 +1,8 @@
 """Servers under load: starts one on CPUs of its own, loads it from others, and stops it.
 
 A server is a program that takes `HOST:PORT WORKERS [spin|burn]`, or says with {address} and {workers} where it takes
-them, and serves until it is killed. The load is benches/load, as CMake has built it; it counts the server's CPU time over
-the same seconds as the requests.
+them, and serves until it is killed. The load is benches/load, as CMake has built it; it counts the server's CPU time
+over the same seconds as the requests.
 """
 
 import contextlib
@@ -107,9 +107,9 @@ def _last_words(process):
 
 
 def _stop(process):
-    """Children first: who is killed cannot stop them."""
-    with contextlib.suppress(OSError):
-        for pid in reversed(family(process.pid)):
+    """Parents first: nginx replaces a worker that dies."""
+    for pid in family(process.pid):
+        with contextlib.suppress(OSError):
             os.kill(pid, 9)
     process.wait()
     process.stderr.close()

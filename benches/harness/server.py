@@ -41,6 +41,8 @@ def measure(program, workers, *load, arguments=()):
         if process.poll() is not None:
             raise Failure(f"the server ended with {process.returncode}")
     figures = json.loads(output)
+    if "server_cpu_us" not in figures:
+        raise Failure("no answer in the measured time")
     if figures["wrong"] or figures["errors"]:
         raise Failure(f"{figures['wrong']} wrong answers, {figures['errors']} errors")
     return figures

@@ -23,6 +23,13 @@ RIVALS = {
         crates=('tokio = {version = "1", features = ["rt-multi-thread", "sync", "time", "net", "io-util"]}',),
     ),
     "asyncio": Rival("python3.11", workers=(1,)),
+    "hyper": Rival(
+        "librust-hyper-dev",
+        crates=(
+            'hyper = {version = "0.14", features = ["http1", "server"]}',
+            'tokio = {version = "1", features = ["rt-multi-thread", "net"]}',
+        ),
+    ),
     "libuv": Rival("libuv1-dev", flags=("-luv",), workers=(1,)),
     "oneTBB": Rival("libtbb-dev", flags=("-ltbb",)),
     "uvloop": Rival("python3-uvloop", workers=(1,)),

@@ -1,4 +1,3 @@
-// The rival: Go's net/http with the same answer.
 package main
 
 import (
@@ -6,15 +5,19 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"strconv"
 )
 
 func main() {
+	workers, _ := strconv.Atoi(os.Args[2])
+	runtime.GOMAXPROCS(workers)
 	listener, err := net.Listen("tcp", os.Args[1])
 	if err != nil {
 		panic(err)
 	}
-	http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	panic(http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, "Hello, World!")
-	}))
+	})))
 }

@@ -1,6 +1,6 @@
 /* The world of the models that run real code (see world.h in runtime/): one OS thread, in which Relacy switches between
  * the model's threads before every atomic operation, and lets each load return any value that C++'s memory model allows
- * it, out of the last three. Dmitry Vyukov, "Relacy Race Detector".
+ * it, out of the last eight. Dmitry Vyukov, "Relacy Race Detector".
  *
  * The real .c files are compiled with -fsanitize=thread and linked with this file instead of the sanitizer's library:
  *     __tsan_atomic*      become Relacy's atomics, which are kept in a table by address; memory itself always holds the
@@ -8,6 +8,12 @@
  *     __tsan_read/write*  are checked, byte by byte, against Relacy's vector clocks: a race ends the search, and so
  *                         does an access to freed memory
  * and the functions of runtime/world.h that the code needs are here. C++ only because Relacy is. */
+/* Relacy remembers three values of each atomic. A reference counted between a request and the look at the wait, and
+ * the request would be the newest that anybody can miss: so eight. */
+#define atomic_history_size atomic_history_size_of_relacy
+#include <relacy/base.hpp>
+#undef atomic_history_size
+namespace rl { size_t const atomic_history_size = 8; }
 #include <relacy/relacy.hpp>
 
 #undef new

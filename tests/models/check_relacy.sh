@@ -32,22 +32,28 @@ for word in $code; do
     esac
 done
 
-# build TREE PROGRAM: with the code in TREE.
+# build TREE DIRECTORY [FILE]: DIRECTORY/program, of the code in TREE. With a FILE that is no header, only this one
+# differs from the real code, whose objects are in `real`.
 build() {
-    local objects=() file
+    local file object path
+    mkdir -p "$2"
     for file in "${files[@]}"; do
-        [[ $file == /* ]] || file=$1/$file
-        objects+=("$2-${#objects[@]}.o")
-        gcc "${flags[@]}" -I"$1" -I"$1/include" -c -o "${objects[-1]}" "$file" || return 1
+        object=${file//\//-}.o path=$1/$file
+        [[ $file == /* ]] && path=$file
+        if [[ ${3-} == *.c && $file != "$3" ]]; then
+            cp "real/$object" "$2/"
+        else
+            gcc "${flags[@]}" -I"$1" -I"$1/include" -c -o "$2/$object" "$path" || return 1
+        fi
     done
-    g++ -no-pie -Wl,--gc-sections -o "$2" "${objects[@]}" "$world" -l:libboost_context.a
+    g++ -no-pie -Wl,--gc-sections -o "$2/program" "$2"/*.o "$world" -l:libboost_context.a
 }
 
-build "$root" model || exit 1
-if ! ./model "${rounds[@]}" >verdict; then
+build "$root" real || exit 1
+if ! real/program "${rounds[@]}" >verdict; then
     sed -E 's/ at 0x([0-9a-f]+).*/ \1/' verdict | while IFS= read -r line; do
         case $line in
-        *' ['*'] '*) printf '%s %s\n' "${line% *}" "$(addr2line -pfse model "${line##* }")" ;;
+        *' ['*'] '*) printf '%s %s\n' "${line% *}" "$(addr2line -pfse real/program "${line##* }")" ;;
         *) printf '%s\n' "$line" ;;
         esac
     done
@@ -56,6 +62,10 @@ fi
 sed '/^$/d' verdict
 
 failures=0 mutants=0
+survives() {
+    echo "$name: $1"
+    failures=$((failures + 1))
+}
 while read -r name file function command; do
     mutants=$((mutants + 1))
     rm -rf mutant
@@ -64,16 +74,13 @@ while read -r name file function command; do
     sed -i -E "/^[^ ].*\\b$function\\(/,/^}/{ $command
 }" "mutant/$file" || exit 1
     if cmp -s "$root/$file" "mutant/$file"; then
-        echo "$name: the command changes nothing"
-        failures=$((failures + 1))
-    elif ! build mutant mutant-program; then
-        echo "$name: does not compile"
-        failures=$((failures + 1))
-        elif (./mutant-program "${rounds[@]}" >verdict 2>&1) 2>/dev/null; then
-        echo "$name: NOT rejected"
-        failures=$((failures + 1))
+        survives "the command changes nothing"
+    elif ! build mutant mutant/objects "$file"; then
+        survives "does not compile"
+    elif (mutant/objects/program "${rounds[@]}" >verdict 2>&1) 2>/dev/null; then
+        survives "NOT rejected"
     else
-        echo "$name: rejected: $(sed -n 1p verdict)"
+        printf '%s: rejected: %s\n' "$name" "$(sed -n '1s/^$/it crashes/;1p' verdict)"
     fi
 done < <(sed -nE '/^\/\*/,/\*\//s/^ \*     ([A-Z_]+)  +(.*)/\1 \2/p' "$model")
 [ "$mutants" -gt 0 ] || { echo "the model lists no mutants"; exit 1; }

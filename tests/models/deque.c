@@ -1,6 +1,6 @@
-/* The deque of runtime/deque.c itself: its owner pushes four items onto two places, pops, and pops one only if it is
- * the newest, while two thieves steal. Every item must come out exactly once, in the thieves' hands in the order in
- * which they were pushed; that it grows meanwhile is part of it.
+/* The deque of runtime/deque.c itself: its owner pushes four items onto two places, pops, and pops one only if it
+ * is the newest, while two thieves steal. Every item must come out exactly once, in the thieves' hands in the
+ * order in which they were pushed; that it grows meanwhile is part of it.
  *
  * Code: runtime/deque.c
  *

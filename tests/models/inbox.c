@@ -63,4 +63,5 @@ static void after(void) {
     model_assert(weft__inbox_empty(&inbox));
 }
 
-const struct model model = {.threads = POSTERS + 1, .rounds = 500000, .before = before, .thread = thread, .after = after};
+const struct model model = {
+    .threads = POSTERS + 1, .rounds = 500000, .before = before, .thread = thread, .after = after};

@@ -1,6 +1,6 @@
 /* What a model that runs real code may say. The model is C, compiled like the code that it runs: with
- * -fsanitize=thread, so that every access to memory is a call, which world.cpp answers out of Relacy's memory model
- * in place of ThreadSanitizer's run-time library. Nothing in runtime/ knows of it. */
+ * -fsanitize=thread, so that every access to memory is a call, which world.cpp answers out of Relacy's memory
+ * model in place of ThreadSanitizer's run-time library. Nothing in runtime/ knows of it. */
 #ifndef WEFT_TESTS_MODEL_H
 #define WEFT_TESTS_MODEL_H
 
@@ -14,8 +14,7 @@ extern "C" {
 
 struct model {
     unsigned threads;           /* 2 to 4 */
-    uint64_t rounds;            /* of the random search: so many interleavings, each with a seed of its own */
-    unsigned bound;             /* and then all interleavings with so many preemptions; 0: none of this */
+    uint64_t rounds;            /* interleavings, each by chance; the n-th is the same every time */
     void (*before)(void);       /* what `before` does, every thread sees; */
     void (*thread)(unsigned index);
     void (*after)(void);        /* and this sees what all of them did. Nothing of either is checked for races. */

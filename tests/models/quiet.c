@@ -1,7 +1,6 @@
-/* The end of runtime/shutdown.c itself, whose whole protocol is in shutdown.pml: begin, the notices, and two workers
- * that finish a task each at the same time, of which one may have run another one in place before, and may have left a
- * generator behind. The loops must be told to
- * return exactly once, when nothing is left, and always.
+/* The end of runtime/shutdown.c itself, whose whole protocol is in shutdown.pml: begin, the notices, and two
+ * workers that finish a task each at the same time, of which one may have run another one in place before, and may
+ * have left a generator behind. The loops must be told to return exactly once, when nothing is left, and always.
  *
  * Code: runtime/shutdown.c
  *

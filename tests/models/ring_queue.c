@@ -1,6 +1,6 @@
-/* The queue of runtime/ring_queue.c itself, with room for four: its owner pushes seven items, more than there is room
- * for, and pops between, while two thieves take half, once each. Every item that was pushed must come out exactly
- * once, and in each taker's hands in the order in which they were pushed.
+/* The queue of runtime/ring_queue.c itself, with room for four: its owner pushes seven items, more than there is
+ * room for, and pops between, while two thieves take half, once each. Every item that was pushed must come out
+ * exactly once, and in each taker's hands in the order in which they were pushed.
  *
  * Code: runtime/ring_queue.c -DWEFT__RING_QUEUE_CAPACITY=4
  *

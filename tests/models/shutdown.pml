@@ -1,19 +1,20 @@
-/* How a runtime ends: runtime/shutdown.c, with the gate of loop.c and the guests of weft__task_wake, for two workers.
+/* How a runtime ends: runtime/shutdown.c, with the gate of loop.c and the guests of weft__task_wake, for two
+ * workers.
  *
- * The steps bear the names of the functions. Tasks lie in one queue from which any worker takes (parking is park.pml's
- * matter). `main` spawns a task that waits for ever, and that may spawn another one, before it waits or as clean-up
- * afterwards. One foreign thread submits a task through the gate; another one wakes the task that waits. A generator
- * may have begun, which a task of its own then closes. No task that waits can be relied upon to end unless it is
- * cancelled.
+ * The steps bear the names of the functions. Tasks lie in one queue from which any worker takes (parking is
+ * park.pml's matter). `main` spawns a task that waits for ever, and that may spawn another one, before it waits or
+ * as clean-up afterwards. One foreign thread submits a task through the gate; another one wakes the task that
+ * waits. A generator may have begun, which a task of its own then closes. No task that waits can be relied upon to
+ * end unless it is cancelled.
  *
- * What a worker adds to its `finished` lies in its store buffer until a fence, or any time earlier, makes it visible; so
- * do plain stores on x86 and ARM. (Its `spawns` too, but whoever finds the task that was spawned sees that.) Of
- * `stopping` a worker that has not had its notice may read the old value. All else that is shared is changed by RMWs,
- * or under a lock.
+ * What a worker adds to its `finished` lies in its store buffer until a fence, or any time earlier, makes it
+ * visible; so do plain stores on x86 and ARM. (Its `spawns` too, but whoever finds the task that was spawned sees
+ * that.) Of `stopping` a worker that has not had its notice may read the old value. All else that is shared is
+ * changed by RMWs, or under a lock.
  *
- * Checked: the loops always return and the runtime is freed; they are told to return when no task is left; a task is
- * cancelled at most once, and never if it was born so; nobody from outside touches a runtime that is freed. Mutants,
- * each of which must be rejected:
+ * Checked: the loops always return and the runtime is freed; they are told to return when no task is left; a task
+ * is cancelled at most once, and never if it was born so; nobody from outside touches a runtime that is freed.
+ * Mutants, each of which must be rejected:
  *     NO_FENCE            weft__shutdown_look has no fence
  *     FENCE_LATE          its fence comes after the look at `unnoticed`
  *     SPAWNED_FIRST       end_if_quiet reads the spawns before `finished`

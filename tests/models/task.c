@@ -1,13 +1,14 @@
-/* A task's life, from the real files: two workers with their real queues and fibers run a parent that awaits a child
- * (in place, if it comes first, or wherever the thief has it), which awaits a future, sleeps, or ends at once; one
- * foreign thread cancels one of the three, or finds the parent's record without a reference as shutdown does, and
- * another one completes the future (now, or so late that only the cancel can end the wait) and blocks until the parent
- * has ended. Sometimes the await stands in a timeout scope. So these meet in every order: complete, cancel (down the
- * chain of awaits), add_waiter, suspend and wake, claim, release, try_ref, fire, expire.
+/* A task's life, from the real files: two workers with their real queues and fibers run a parent that awaits a
+ * child (in place, if it comes first, or wherever the thief has it), which awaits a future, sleeps, or ends at
+ * once; one foreign thread cancels one of the three, or finds the parent's record without a reference as shutdown
+ * does, and another one completes the future (now, or so late that only the cancel can end the wait) and blocks
+ * until the parent has ended. Sometimes the await stands in a timeout scope. So these meet in every order:
+ * complete, cancel (down the chain of awaits), add_waiter, suspend and wake, claim, release, try_ref, fire,
+ * expire.
  *
  * The functions pass on what they get, so: a cancel that said true is what the parent ends with; without one the
- * result arrives. Nobody sleeps for ever (livelock), every record goes back once, and nothing of a record is touched
- * after that but its state word.
+ * result arrives. Nobody sleeps for ever (livelock), every record goes back once, and nothing of a record is
+ * touched after that but its state word.
  *
  * Code: runtime/future.c runtime/task.c runtime/await.c runtime/cancel.c runtime/coroutine.c runtime/fiber.c
  * Code: runtime/budget.c runtime/timeout.c runtime/sleep.c runtime/timer.c runtime/timer_wheel.c runtime/turn.c runtime/ready.c
@@ -120,8 +121,8 @@ struct weft__context *weft__context_ref(struct weft__context *context) { return 
 void weft__context_release(struct weft__context *context) { (void)context; }
 weft_loop *weft_get_running_loop(void) { return NULL; }
 void weft__idle_notify(struct weft__runtime *of) { (void)of; }
-void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable) { model_fail("nothing is pinned"); }
-struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t item) { model_fail("no parallel call"); }
+void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable) { model_fail("pinned"); }
+struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t item) { model_fail("parallel"); }
 bool weft__worker_spare_ready(struct weft__worker *worker) { return true; }
 void weft__debug_unretrieved(weft_future *of, weft_loop *on, uint64_t serial) {}
 void weft__debug_never_awaited(weft_future *coroutine) { model_fail("no coroutine is left"); }
@@ -245,7 +246,8 @@ static void after(void) {
     weft_release(future);
     if (!begun) weft_release(child);
     for (unsigned i = 0; i < 2; i++) {
-        model_assert(!weft__ready_claim(&workers[0], &workers[i].deque, weft__deque_pop)); /* stale ones are released */
+        /* stale entries are released */
+        model_assert(!weft__ready_claim(&workers[0], &workers[i].deque, weft__deque_pop));
         weft__deque_fini(&workers[i].deque);
         model_assert(weft__ring_queue_count(&workers[i].ring) == 0 && !workers[i].lifo);
         model_assert(workers[i].timers.wheel.count == 0);

@@ -1,13 +1,15 @@
-/* The world of the models that run real code (see world.h in runtime/): one OS thread, in which Relacy switches between
- * the model's threads before every atomic operation, and lets each load return any value that C++'s memory model allows
- * it, out of the last eight. Dmitry Vyukov, "Relacy Race Detector".
+/* The world of the models that run real code (see world.h in runtime/): one OS thread, in which Relacy switches
+ * between the model's threads before every atomic operation, and lets each load return any value that C++'s memory
+ * model allows it, out of the last eight. Dmitry Vyukov, "Relacy Race Detector".
  *
- * The real .c files are compiled with -fsanitize=thread and linked with this file instead of the sanitizer's library:
+ * The real .c files are compiled with -fsanitize=thread and linked with this file instead of the sanitizer's
+ * library:
  *     __tsan_atomic*      become Relacy's atomics, which are kept in a table by address; memory itself always holds the
  *                         newest value, and a plain store (atomic_init) gives the word a new life
  *     __tsan_read/write*  are checked, byte by byte, against Relacy's vector clocks: a race ends the search, and so
  *                         does an access to freed memory
  * and the functions of runtime/world.h that the code needs are here. C++ only because Relacy is. */
+
 /* Relacy remembers three values of each atomic. A reference counted between a request and the look at the wait, and
  * the request would be the newest that anybody can miss: so eight. */
 #define atomic_history_size atomic_history_size_of_relacy
@@ -154,7 +156,7 @@ static void retire(atomic *it) {
     it->data = NULL;
 }
 
-template <class value> static atomic *atomic_at(volatile value *address, bool writes, void *at) {
+template <class value> static atomic *atomic_at(volatile value *address, void *at) {
     uintptr_t key = (uintptr_t)address;
     atomic *it = atomics.get(key);
     if (!it->alive) { /* fresh, or initialised again by a plain store */
@@ -167,7 +169,6 @@ template <class value> static atomic *atomic_at(volatile value *address, bool wr
         words.get(key >> 3)->atomics |= (uint8_t)(1u << (key & 7));
     }
     access(key, sizeof(value), false, at); /* unordered with a plain store is a race too */
-    (void)writes;
     return it;
 }
 
@@ -180,14 +181,15 @@ template <class value> static value load(const volatile value *from, int order, 
     volatile value *address = (volatile value *)from;
     if (!checking) return *address;
     here().sched();
-    atomic *it = atomic_at(address, false, at);
+    atomic *it = atomic_at(address, at);
     rl::thread_info_base &self = *here().threadx_;
     unsigned index = order == 0 ? self.atomic_load_relaxed(it->data)
                      : order == 5 ? self.atomic_load_seq_cst(it->data)
                                   : self.atomic_load_acquire(it->data);
     if (index == (unsigned)-1) fail("load of nothing", rl::test_result_unitialized_access);
-    note(it->history[index] == it->newest ? "load" : "load of an old value", (void *)address, it->history[index], order, at);
-    return (value)it->history[index];
+    value seen = (value)it->history[index];
+    note(seen == (value)it->newest ? "load" : "load of an old value", (void *)address, seen, order, at);
+    return seen;
 }
 
 template <class value> static void store(volatile value *address, value next, int order, void *at) {
@@ -196,7 +198,7 @@ template <class value> static void store(volatile value *address, value next, in
         return;
     }
     here().sched();
-    atomic *it = atomic_at(address, true, at);
+    atomic *it = atomic_at(address, at);
     rl::thread_info_base &self = *here().threadx_;
     unsigned index = order == 0 ? self.atomic_store_relaxed(it->data)
                      : order == 5 ? self.atomic_store_seq_cst(it->data)
@@ -227,7 +229,7 @@ static value change(volatile value *address, change_fn compute, const char *what
         return before;
     }
     here().sched();
-    atomic *it = atomic_at(address, true, at);
+    atomic *it = atomic_at(address, at);
     value before = (value)it->newest, next = compute(before);
     put(it, address, rmw_index(it, order), (uint64_t)next);
     note(what, (void *)address, (uint64_t)next, order, at);
@@ -244,7 +246,7 @@ static bool compare_exchange(volatile value *address, value *expected, value nex
         return same;
     }
     here().sched();
-    atomic *it = atomic_at(address, true, at);
+    atomic *it = atomic_at(address, at);
     rl::thread_info_base &self = *here().threadx_;
     bool same = (value)it->newest == *expected;
     if (same && !(weak && here().is_random_sched() && here().rand(8, rl::sched_type_cas_fail) == 0)) {
@@ -361,7 +363,7 @@ int64_t weft__world_now(void) { return 0; }
 /* Between the look and the sleep nobody else runs, as in a futex. */
 void weft__world_wait(volatile uint32_t *word, uint32_t expected, int64_t) {
     here().sched();
-    atomic *it = atomic_at(word, false, CALLER);
+    atomic *it = atomic_at(word, CALLER);
     if (it->newest == expected) here().threadx_->atomic_wait(it->data, false, false, HOW);
 }
 void weft__world_wake_all(volatile uint32_t *word) {
@@ -421,28 +423,19 @@ struct report_buffer : std::streambuf {
     }
 };
 
-template <unsigned THREADS> static bool search(rl::scheduler_type_e how, uint64_t rounds) {
-    rl::test_params params;
+template <unsigned THREADS> static bool search(uint64_t rounds) {
     report_buffer buffer;
     std::ostream nothing(NULL), report(&buffer);
+    rl::test_params params;
     params.progress_stream = &nothing;
     params.output_stream = &report;
-    params.search_type = how;
     params.iteration_count = rounds;
-    params.context_bound = model.bound;
     params.execution_depth_limit = 20000;
-    params.collect_history = params.output_history = false;
     return rl::simulate<suite<THREADS>>(params);
-}
-
-template <unsigned THREADS> static bool search_all(uint64_t rounds) {
-    bool fine = rounds == 0 || search<THREADS>(rl::sched_random, rounds);
-    if (fine && model.bound > 0) fine = search<THREADS>(rl::sched_bound, rounds);
-    return fine;
 }
 
 int main(int count, char **arguments) {
     uint64_t rounds = count > 1 ? strtoull(arguments[1], NULL, 10) : model.rounds;
-    bool fine = model.threads == 2 ? search_all<2>(rounds) : model.threads == 3 ? search_all<3>(rounds) : search_all<4>(rounds);
-    return fine ? 0 : 1;
+    if (model.threads == 2) return !search<2>(rounds);
+    return model.threads == 3 ? !search<3>(rounds) : !search<4>(rounds);
 }

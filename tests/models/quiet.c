@@ -2,6 +2,8 @@
  * workers that finish a task each at the same time, of which one may have run another one in place before, and may
  * have left a generator behind. The loops must be told to return exactly once, when nothing is left, and always.
  *
+ * Found when it was written: FENCE_LATE and LOUD_AGAIN, which is how the code was.
+ *
  * Code: runtime/shutdown.c
  *
  * Mutants, each of which must be rejected:

@@ -10,6 +10,9 @@
  * result arrives. Nobody sleeps for ever (livelock), every record goes back once, and nothing of a record is
  * touched after that but its state word.
  *
+ * Searched once for six minutes of CPU, some nine million interleavings: nothing found. Not covered: circles of
+ * awaits, requests of several scopes at once, records that are used again, pinned tasks and strict-order loops.
+ *
  * Code: runtime/future.c runtime/task.c runtime/await.c runtime/cancel.c runtime/coroutine.c runtime/fiber.c
  * Code: runtime/budget.c runtime/timeout.c runtime/sleep.c runtime/timer.c runtime/timer_wheel.c runtime/turn.c runtime/ready.c
  * Code: runtime/deque.c runtime/ring_queue.c -DWEFT__RING_QUEUE_CAPACITY=4

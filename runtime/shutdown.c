@@ -12,8 +12,10 @@
  *   5. Whoever finds it quiet ends it; but if generators have begun and not ended, a task closes these first.
  *   6. To end it is to set `ended` and to wake everybody; the loops return.
  *
- * Two tasks that finish last on two workers must not both miss the other: a seq_cst fence stands between
- * counting oneself and reading the others. */
+ * Two tasks that finish last on two workers must not both miss the other, nor the last notice and a task: a seq_cst
+ * fence stands between counting oneself and reading anything of the others, `unnoticed` included. And whoever looked
+ * before the generators were closed must not come with its verdict after that: `quiet` is read before the counters,
+ * goes up by one whenever the runtime is found quiet or loud again, and is never what it was. */
 #include <weft/generator.h>
 
 #include "assert.h"
@@ -34,16 +36,15 @@ static intptr_t close_generators(void *arg) {
 static void run_closing(struct weft__worker *worker, struct weft__runnable *runnable) {
     (void)runnable;
     if (!worker) return;
-    struct weft__runtime *runtime = worker->runtime;
-    store_release(&runtime->shutdown.quiet, 0); /* pairs with the CAS in end_if_quiet */
     weft_future *coroutine = weft_coroutine(close_generators, NULL);
     struct weft__task *task = weft__task_of(coroutine);
-    if (task) {
+    if (task) { /* without memory the generators are discarded */
         task->must_start = true;
         weft_release(weft_create_task(coroutine));
-    } else {
-        weft__shutdown_look(runtime); /* no memory: they are discarded */
     }
+    /* Loud again, once the task is counted; pairs with end_if_quiet. The task may have ended before it was. */
+    store_release(&worker->runtime->shutdown.quiet, 2);
+    weft__shutdown_look(worker->runtime);
 }
 
 /* The runtime is quiet, and the caller has won the CAS that says so. */
@@ -59,15 +60,15 @@ static void finish(struct weft__runtime *runtime) {
 
 static void end_if_quiet(struct weft__runtime *runtime) {
     uint64_t finished = 0, spawned = 0;
-    fence_seq_cst(); /* pairs with itself on the other workers */
+    uint32_t quiet = load_acquire(&runtime->shutdown.quiet); /* pairs with run_closing */
+    if (quiet % 2 == 1) return;
     for (unsigned i = 0; i < runtime->worker_count; i++)
         finished += load_acquire(&runtime->workers[i].counters.finished);
     for (unsigned i = 0; i < runtime->worker_count; i++)
         spawned += load_acquire(&runtime->workers[i].counters.spawns);
     spawned += load_acquire(&runtime->foreign_spawns);
-    uint32_t loud = 0;
     if (load_seq_cst(&runtime->watchers) > 0) return;
-    if (finished == spawned && cas_acq_rel(&runtime->shutdown.quiet, &loud, 1)) finish(runtime);
+    if (finished == spawned && cas_acq_rel(&runtime->shutdown.quiet, &quiet, quiet + 1)) finish(runtime);
 }
 
 void weft__runtime_task_finished(struct weft__worker *worker) {
@@ -77,7 +78,9 @@ void weft__runtime_task_finished(struct weft__worker *worker) {
 }
 
 void weft__shutdown_look(struct weft__runtime *runtime) {
-    if (load_relaxed(&runtime->stopping) && load_relaxed(&runtime->shutdown.unnoticed) == 0) end_if_quiet(runtime);
+    if (!load_relaxed(&runtime->stopping)) return;
+    fence_seq_cst(); /* pairs with itself on the other workers */
+    if (load_relaxed(&runtime->shutdown.unnoticed) == 0) end_if_quiet(runtime);
 }
 
 static void cancel_leftover(void *record, void *arg) {
@@ -93,7 +96,7 @@ static void run_notice(struct weft__worker *worker, struct weft__runnable *notic
     if (worker) weft__watchers_remove_all(worker);
     if (!worker || fetch_sub_acq_rel(&worker->runtime->shutdown.unnoticed, 1) != 1) return;
     weft__slab_each(cancel_leftover, worker->runtime);
-    end_if_quiet(worker->runtime);
+    weft__shutdown_look(worker->runtime);
 }
 
 static void run_begin(struct weft__worker *worker, struct weft__runnable *begin) {

@@ -123,8 +123,8 @@ struct weft__runtime {
         struct weft__runnable begin;
         struct weft__runnable *notices; /* one per worker */
         _Atomic uint32_t unnoticed;  /* workers that have not run theirs */
-        _Atomic uint32_t quiet;
-        bool generators_done;        /* of whoever made `quiet` 1 */
+        _Atomic uint32_t quiet;      /* odd: nothing is left */
+        bool generators_done;        /* of whoever made `quiet` odd */
     } shutdown;
 };
 

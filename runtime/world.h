@@ -19,8 +19,9 @@ struct weft__worker;
 
 /* The worker that the calling thread drives, or NULL. A compiler that caches a thread-local's address across a
  * switch would read another thread's; so this is either a call that is never inlined or, because it is made several
- * times in everything that a task does, two loads that the compiler does not see through. */
-#if defined(__x86_64__) && defined(__linux__)
+ * times in everything that a task does, two loads that the compiler does not see through. A simulated world is
+ * called. */
+#if defined(__x86_64__) && !defined(WEFT__SIMULATED)
 extern _Thread_local struct weft__worker *weft__world_current __attribute__((tls_model("initial-exec")));
 static inline struct weft__worker *weft__world_worker(void) {
     struct weft__worker *worker;

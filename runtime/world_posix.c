@@ -19,7 +19,7 @@ static _Thread_local struct weft__context *context;
 static _Thread_local struct weft_loop *event_loop;
 static _Thread_local uint64_t serial_next; /* of the block that this thread took; 0: none yet */
 
-#if !defined(__x86_64__) || !defined(__linux__)
+#if !defined(__x86_64__)
 __attribute__((noinline)) struct weft__worker *weft__world_worker(void) {
     __asm__ volatile(""); /* keeps the call from being hoisted as pure */
     return weft__world_current;

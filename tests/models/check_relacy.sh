@@ -21,7 +21,7 @@ code=$(sed -nE 's/^ \* Code: +//p' "$model")
 [ -n "$code" ] || { echo "the model names no code"; exit 1; }
 
 # The compiler calls __tsan_* for every access; that it is for TSan the code need not know.
-flags=(-std=gnu11 -O1 -g -w -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -U__SANITIZE_THREAD__
+flags=(-std=gnu11 -O1 -g -w -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -U__SANITIZE_THREAD__ -DWEFT__SIMULATED
     -Dmalloc=model_malloc -Dcalloc=model_calloc -Dfree=model_free -Dabort=model_abort
     -ffunction-sections -fdata-sections -I"$root/tests/models")
 files=("$model")

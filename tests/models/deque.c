@@ -8,7 +8,7 @@
  * Code: runtime/deque.c
  *
  * Mutants, each of which must be rejected:
- *     NO_FENCE_IN_POP     runtime/deque.c weft__deque_pop  s/fence_seq_cst\(\);//
+ *     NO_FENCE_IN_POP     runtime/deque.c weft__deque_pop  /fence_seq_cst/d
  *     NO_FENCE_IN_STEAL   runtime/deque.c weft__deque_steal  s/fence_seq_cst\(\);//
  *     PUSH_UNORDERED      runtime/deque.c weft__deque_push  s/store_release/store_relaxed/
  *     GROW_UNORDERED      runtime/deque.c grow  s/store_release/store_relaxed/

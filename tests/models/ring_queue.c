@@ -10,7 +10,7 @@
  *     PUSH_OVER_A_THIEF    runtime/ring_queue.c weft__ring_queue_push  s/stolen_of\(load/taken_of(load/
  *     TAKE_WITH_A_THIEF    runtime/ring_queue.c weft__ring_queue_take_half  s/if \(stolen != taken\) return 0;//
  *     POP_FREES_STOLEN     runtime/ring_queue.c weft__ring_queue_pop  s/stolen == taken \? taken \+ 1 : stolen/taken + 1/
- *     POP_WITHOUT_CAS      runtime/ring_queue.c weft__ring_queue_pop  s/if \(cas_weak_acq_rel.*next\)\) return item;/store_release(\&queue->head, next); return item;/
+ *     POP_WITHOUT_CAS      runtime/ring_queue.c weft__ring_queue_pop  s/!cas_weak_acq_rel.*next\)\)/(store_release(\&queue->head, next), false))/
  *     CLAIM_WITHOUT_CAS    runtime/ring_queue.c weft__ring_queue_take_half  s/while \(!cas_weak_acq_rel.*count\)\)\);/while (store_release(\&queue->head, pack(stolen, taken + count)), false);/
  *     GIVE_BACK_TOO_MUCH   runtime/ring_queue.c weft__ring_queue_take_half  s/pack\(taken_of\(head\), taken_of\(head\)\)/pack(taken + count, taken + count)/
  */

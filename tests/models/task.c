@@ -1,6 +1,6 @@
 /* A task's life, from the real files: two workers with their real queues and fibers run a parent that awaits a
- * child (in place, if it comes first, or wherever the thief has it), which awaits a future, sleeps, or ends at
- * once; one foreign thread cancels one of the three, or finds the parent's record without a reference as shutdown
+ * child (in place, if it comes first or lies below a sibling in the deque, or wherever the thief has it), which awaits a
+ * future, sleeps, or ends at once; tasks follow each other directly or by way of the loop; one foreign thread cancels one of the three, or finds the parent's record without a reference as shutdown
  * does, and another one completes the future (now, or so late that only the cancel can end the wait) and blocks
  * until the parent has ended. Sometimes the await stands in a timeout scope. So these meet in every order:
  * complete, cancel (down the chain of awaits), add_waiter, suspend and wake, claim, release, try_ref, fire,
@@ -20,6 +20,10 @@
  * Mutants, each of which must be rejected:
  *     DONE_UNORDERED       runtime/future.c complete  s/cas_weak_acq_rel\((.*, next)\)\) break;/atomic_compare_exchange_weak_explicit(\1, memory_order_relaxed, memory_order_relaxed)) break;/
  *     DONE_WITHOUT_CAS     runtime/future.c complete  s/if \(cas_weak_acq_rel\(&future->state, &state, next\)\) break;/store_release(\&future->state, next); break;/
+ *     PLAINLY_UNORDERED    runtime/future.c complete_plainly  s/cas_acq_rel\((.*, next)\)/atomic_compare_exchange_strong_explicit(\1, memory_order_relaxed, memory_order_relaxed)/
+ *     PLAINLY_WITHOUT_CAS  runtime/future.c complete_plainly  s/!cas_acq_rel\(&future->state, &state, next\)/(store_release(\&future->state, next), false)/
+ *     PLAINLY_WAITED       runtime/future.c complete_plainly  s/WEFT__LOCKED \| WEFT__WAITED \| //
+ *     PLAINLY_REQUESTED    runtime/future.c complete_plainly  s/ \| WEFT__REQUESTS//
  *     DONE_SEEN_UNORDERED  runtime/future.h weft__is_done  s/load_acquire/load_relaxed/
  *     DONE_WITHOUT_LOCK    runtime/future.c complete  s/if \(!locked && \(state & WEFT__LOCKED\)\)/if (false)/
  *     TWO_COMPLETERS       runtime/future.c complete  s/ \|\| future->kind == WEFT__KIND_FUTURE//
@@ -42,7 +46,7 @@
  *     TAKEN_FIRST          runtime/cancel.c pass_on  s/if \(!accepted\)/weft__cancel_consume(task); if (!accepted)/
  *     HOSTS_UNPUBLISHED    runtime/cancel.c weft__wait_publish  s/weft__hosts_publish\(task->stack\);//
  *     CLAIM_WITHOUT_CAS    runtime/task.c weft__task_claim  s/!cas_weak_acq_rel\(&task->future.state, &state, next\)/(store_release(\&task->future.state, next), false)/
- *     WAKEABLE_UNSAVED     runtime/task.c weft__task_suspend  s/worker->commit = commit;/if (!commit(worker->current, arg)) return; bool no(struct weft__task *t, void *a) { return true; } worker->commit = no;/
+ *     WAKEABLE_UNSAVED     runtime/task.c weft__task_leave  s/worker->commit = commit;/bool yes(struct weft__task *t, void *a) { return true; } worker->commit = commit(task, arg) ? yes : commit;/
  *     STALE_UNREFERENCED   runtime/await.c claim_in_place  s/popped \? 0 : 1/0/
  *     FRAME_TOUCHED        runtime/await.c commit_await  s/return weft__future_add_waiter\((.*)\);/bool added = weft__future_add_waiter(\1); self->task = task; return added;/
  *     SLEEP_WOKEN_TWICE    runtime/sleep.c cancel  s/== WEFT__CANCEL_DONE/!= WEFT__CANCEL_LATE/
@@ -70,6 +74,7 @@ static weft_task *parent, *child;
 static weft_future *future;
 static enum { RETURNS, AWAITS, SLEEPS } child_does;
 static bool scoped, without_reference, late;
+static unsigned tasks;              /* 2, or 3 with one that lies above the child in the deque */
 static unsigned target;             /* 0 the parent, 1 the child, 2 the future */
 static bool begun;                  /* the parent was not cancelled before its first step */
 static bool cancelled;              /* a cancel said true */
@@ -87,13 +92,14 @@ static unsigned stacks_taken[2];
 
 _Atomic bool weft__debug_sites;
 
-void *weft__slab_take(struct weft__slab_cache *cache) {
+/* Caches are always full, and always empty: every record comes by here. */
+void *weft__slab_take_slow(struct weft__slab_cache *cache) {
     (void)cache;
     fetch_add_relaxed(&records, 1);
     return model_calloc(1, WEFT__SLAB_RECORD_BYTES);
 }
 
-void weft__slab_give(struct weft__slab_cache *cache, void *record) {
+void weft__slab_give_slow(struct weft__slab_cache *cache, struct weft__slab_record *record) {
     (void)cache;
     fetch_add_relaxed(&records, -1);
     model_poison((char *)record + WEFT__SLAB_STABLE_BYTES, WEFT__SLAB_RECORD_BYTES - WEFT__SLAB_STABLE_BYTES);
@@ -119,6 +125,11 @@ void weft__runtime_task_finished(struct weft__worker *worker) {
     atomic_fetch_add_explicit(&finished, 1, memory_order_release);
 }
 
+/* A task that leaves is followed by the next one, or by the loop. */
+struct weft__task *weft__worker_next(struct weft__worker *worker) {
+    return model_choose(2) ? weft__ready_next(worker) : NULL;
+}
+
 struct weft__context **weft__context_current(void) { return weft__world_context(); }
 struct weft__context *weft__context_ref(struct weft__context *context) { return context; }
 void weft__context_release(struct weft__context *context) { (void)context; }
@@ -140,6 +151,8 @@ static intptr_t run_child(void *none) {
     return error ? error : VALUE;
 }
 
+static intptr_t run_sibling(void *none) { return (intptr_t)none; }
+
 static intptr_t run_parent(void *none) {
     weft_timeout scope;
     (void)none;
@@ -155,6 +168,8 @@ static void worker_init(unsigned index) {
     worker->runtime = &runtime;
     worker->index = index;
     worker->loop = &loop;
+    worker->tick = model_choose(2); /* 0: the oldest first */
+    worker->slab.count = WEFT__SLAB_CACHE_MOST - 1;
     weft__ring_queue_init(&worker->ring);
     weft__timers_init(&worker->timers, 0);
     model_assert(weft__deque_init(&worker->deque, 4) == 0);
@@ -178,7 +193,9 @@ static void before(void) {
     weft__world_set_worker(&workers[0]);
     future = weft_future_new();
     bool child_first = model_choose(2);
+    tasks = child_first ? 2 + model_choose(2) : 2;
     if (child_first) child = weft_spawn(run_child, NULL);
+    if (tasks == 3) weft_go(run_sibling, NULL);
     parent = weft_spawn(run_parent, NULL);
     if (!child_first) child = weft_spawn(run_child, NULL);
     weft_ref(child);
@@ -199,8 +216,9 @@ static struct weft__task *steal(struct weft__worker *worker) {
 
 static void work(struct weft__worker *worker) {
     weft__world_set_worker(worker);
+    worker->errno_location = weft__world_errno();
     weft__fiber_adopt_thread(&worker->scheduler);
-    for (unsigned round = 0; load_acquire(&finished) < 2; round++) {
+    for (unsigned round = 0; load_acquire(&finished) < tasks; round++) {
         if (weft__timers_next(&worker->timers) <= LATER && model_choose(4) == 0)
             weft__timers_fire(&worker->timers, LATER, false);
         struct weft__task *task = weft__ready_next(worker);
@@ -212,7 +230,7 @@ static void work(struct weft__worker *worker) {
 
 static void cancel(void) {
     weft_future *all[] = {parent, child, future};
-    for (unsigned round = 0; load_relaxed(&events) < moment && load_relaxed(&finished) < 2; round++)
+    for (unsigned round = 0; load_relaxed(&events) < moment && load_relaxed(&finished) < tasks; round++)
         weft__world_relax(round);
     if (without_reference) {
         weft_release(parent);

@@ -140,6 +140,18 @@ void weft__executor_fini(struct weft__runtime *runtime) {
     weft_thread_pool_release(runtime->executors.blocking);
 }
 
+void weft__executor_stats(struct weft__runtime *runtime, unsigned *threads, uint64_t *queued) {
+    weft__lock_acquire(&runtime->executors.lock);
+    weft_thread_pool *pools[] = {runtime->executors.executor, runtime->executors.resolver, runtime->executors.blocking};
+    for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++) {
+        weft_thread_pool_stats stats;
+        if (weft_thread_pool_get_stats(pools[i], &stats)) continue; /* not made yet */
+        *threads += stats.threads;
+        *queued += stats.queued;
+    }
+    weft__lock_release(&runtime->executors.lock);
+}
+
 /* ---- the default executor ---- */
 
 /* The runtime of `loop`, or with NULL of the running loop, kept alive until leave_runtime. NULL and *error. */

@@ -68,6 +68,8 @@ weft_thread_pool *weft__blocking_pool(struct weft__runtime *runtime, int *error)
 void weft__executor_finish(struct weft__runtime *runtime);
 /* Whether there is a default executor that the end of the runtime is to wait for. */
 bool weft__executor_any(struct weft__runtime *runtime);
+/* What weft_stats says of them. */
+void weft__executor_stats(struct weft__runtime *runtime, unsigned *threads, uint64_t *queued);
 /* Shuts all pools of a runtime that has ended, and waits for none. */
 void weft__executor_fini(struct weft__runtime *runtime);
 

@@ -1,19 +1,20 @@
 /* Blocking regions: the running task moves, with its stack, to a thread of a pool and back.
  *
- * enter suspends the task like an await, with an item for the pool as what it waits for; a thread that takes the item
- * switches to the task's stack, as a worker would. leave switches back to the thread's own context, which then wakes the
- * task: so a pinned one returns to its worker, and others to any. In between the thread has no worker, and `task` in its
- * record says who runs there; whoever asks for the current task or for its context variables looks there second.
+ * enter suspends the task like an await, with an item for the pool as what it waits for; a thread that takes the
+ * item switches to the task's stack, as a worker would. leave switches back to the thread's own context, which
+ * then wakes the task: so a pinned one returns to its worker, and others to any. In between the thread has no
+ * worker, and `task` in its record says who runs there; whoever asks for the current task or for its context
+ * variables looks there second.
  *
  *     state: NEW --admit, under the pool's lock--> QUEUED --claim, under it--> TAKEN    a thread runs the task
  *             |                                     |  +----claim, then drop--> TAKEN   woken, with an error
  *             +----------cancel------------------- -+--cancel--> CANCELLED              woken, if it was QUEUED
  *
- * The item lives on the task's stack. Who makes it CANCELLED may wake the task before the item is out of the queue; so
- * the task withdraws it before it goes on, which takes the lock and thereby waits for whoever is at it.
+ * The item lives on the task's stack. Who makes it CANCELLED may wake the task before the item is out of the
+ * queue; so the task withdraws it before it goes on, which takes the lock and thereby waits for whoever is at it.
  *
- * Unjoined parallel calls are no obstacle: a call that nobody took stays in the worker's deque for whoever looks next,
- * as over any other await. To count them would cost weft_parallel_start as much as it costs now. */
+ * Unjoined parallel calls are no obstacle: a call that nobody took stays in the worker's deque for whoever looks
+ * next, as over any other await. To count them would cost weft_parallel_start as much as it costs now. */
 #include <weft/executor.h>
 
 #include "assert.h"

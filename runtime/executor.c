@@ -1,9 +1,10 @@
 /* Jobs: plain functions for the threads of a pool; and the default executor.
  *
- * A job is one slab record, a plain future with what there is to do. Two parties hold a reference each: the submitter,
- * and the pool until the job has been run or dropped. Cancelling is completing the future: whoever takes the job out of
- * the queue finds it done, and does not run it; one that runs finds that its result comes too late. So nothing but the
- * future's own state word is raced for, nothing leads from a job to a runtime, and a job may outlive that. */
+ * A job is one slab record, a plain future with what there is to do. Two parties hold a reference each: the
+ * submitter, and the pool until the job has been run or dropped. Cancelling is completing the future: whoever
+ * takes the job out of the queue finds it done, and does not run it; one that runs finds that its result comes too
+ * late. So nothing but the future's own state word is raced for, nothing leads from a job to a runtime, and a job
+ * may outlive that. */
 #include <weft/async.h>
 #include <weft/executor.h>
 
@@ -65,7 +66,7 @@ static struct job *job_new(weft_loop *loop, weft_fn *fn, void *arg, struct weft_
     weft__future_init(&self->plain.future, WEFT__KIND_FUTURE);
     self->plain.future.site = site;
     self->plain.loop = loop;
-    self->plain.loop_serial = loop ? load_relaxed(&loop->serial) : 0; /* only compared, and the handle is the caller's */
+    self->plain.loop_serial = loop ? load_relaxed(&loop->serial) : 0; /* the handle is the caller's */
     self->item.ops = &ops;
     self->fn = fn;
     self->arg = arg;

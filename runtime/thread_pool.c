@@ -1,12 +1,11 @@
-/* A pool of threads that may block. One lock over everything; what wakes or starts a thread, or a task, is done after it
- * was given up. The queue is that of submission.
+/* A pool of threads that may block. One lock over everything; what wakes or starts a thread, or a task, is done
+ * after it was given up. The queue is that of submission.
  *
- *     a thread:  STARTED --> searching --finds an item--> running --the queue is empty--> searching, for 10 us, if
- *                                 ^                                                       nobody else is
- *                                 |                                                            |
- *                                 +---- woken ---- idle (the last to come is the first to be woken) <--+
- *                                                   |
- *                                                   +-- nobody woke it for idle_ns, or the pool is closed --> ENDED
+ *     started --> searching --finds an item--> busy --has run it--> searching, for 10 us, if nobody else is
+ *                     ^                                                 |
+ *                     +--woken-- idle (the last to come is woken first) <--finds nothing--+
+ *                                  |
+ *                                  +--nobody woke it for idle_ns, or the pool is closed--> ended
  *
  * Searching threads are awake, hold no item, and will look at the queue under the lock. As long as there is one, a
  * submission wakes nobody: that is what makes a burst cheap. In return:
@@ -15,16 +14,17 @@
  *  2. who finds an item stops searching, and if 1 would be broken by that, wakes or starts the next one, who is
  *     counted as searching from that moment on;
  *  3. who becomes idle has seen, under the same lock, that the queue is empty;
- *  4. if the queue is not empty there is a thread: if the only one could not be started, whatever is queued is dropped.
+ *  4. if the queue is not empty there is a thread: if the only one could not be started, what is queued is dropped.
  *
- * Waking one thread for each submission was rejected (an idle thread takes 25 us to arrive, and the futex call 5 us of
- * the loop's time), and so was a lock-free queue: the lock is held for some 20 ns, a bounded queue and withdrawal need
- * more than a queue, and all of the above would become races.
+ * Waking one thread for each submission was rejected (an idle thread takes 25 us to arrive, and the futex call
+ * 5 us of the loop's time), and so was a lock-free queue: the lock is held for some 20 ns, a bounded queue and
+ * withdrawal need more than a queue, and all of the above would become races. A second searching thread was tried:
+ * empty jobs took twice as long on two CPUs.
  *
- * Back-pressure: `places` counts items in the queue and submitters that were let in; who takes an item out lets the
- * first of those in the line in. Threads end by themselves and are joined by nobody: the last thing that they do with a
- * pool is to count themselves out, so close waits for that, and gives up waiting for one that is stuck. References: the
- * handle's, a runtime's for its pools, one of each thread. */
+ * Back-pressure: `places` counts items in the queue and submitters that were let in; who takes an item out lets
+ * the first of those in the line in. Threads end by themselves and are joined by nobody: the last thing that they
+ * do with a pool is to count themselves out, so close waits for that, and gives up waiting for one that is stuck.
+ * References: the handle's, a runtime's for its pools, one of each thread. */
 #include "thread_pool.h"
 
 #include <stdio.h>

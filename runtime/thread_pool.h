@@ -1,5 +1,5 @@
-/* Threads that may block: an elastic pool with a bounded queue. Its users: jobs (executor.c), and the blocking regions
- * of tasks (blocking.c). The protocol stands in thread_pool.c. */
+/* Threads that may block: an elastic pool with a bounded queue. Its users: jobs (executor.c), and the blocking
+ * regions of tasks (blocking.c). The protocol stands in thread_pool.c. */
 #ifndef WEFT_RUNTIME_THREAD_POOL_H
 #define WEFT_RUNTIME_THREAD_POOL_H
 
@@ -43,9 +43,9 @@ struct weft__pool_ops {
 };
 
 /* Queues the item. Where the queue is full, submit waits for a place: a task suspends, a plain thread blocks; push
- * exceeds the bound. After 0 the item may be gone.
- * 0, -ESHUTDOWN (closed), -EPERM (a forked child); submit: -ECANCELED, -EAGAIN (full, and the caller cannot wait); push:
- * -ECANCELED (not admitted). Anything else comes through drop. */
+ * exceeds the bound. After 0 the item may be gone. 0, -ESHUTDOWN (closed), -EPERM (a forked child); submit:
+ * -ECANCELED, -EAGAIN (full, and the caller cannot wait); push: -ECANCELED (not admitted). Anything else comes
+ * through drop. */
 int weft__pool_submit(weft_thread_pool *pool, struct weft__pool_item *item);
 int weft__pool_push(weft_thread_pool *pool, struct weft__pool_item *item);
 
@@ -58,11 +58,11 @@ void weft__pool_shut(weft_thread_pool *pool);
 weft_thread_pool *weft__pool_ref(weft_thread_pool *pool);
 void weft__pool_unref(weft_thread_pool *pool);
 
-/* executor.c: the pools of a runtime, made at first use. NULL and *error: -ENOMEM, or -ESHUTDOWN for a default executor
- * that was shut down. The caller gets a reference. Thread: any, with the runtime kept alive. */
+/* executor.c: the pools of a runtime, made at first use. NULL and *error: -ENOMEM, or -ESHUTDOWN for a default
+ * executor that was shut down. The caller gets a reference. Thread: any, with the runtime kept alive. */
 weft_thread_pool *weft__executor_pool(struct weft__runtime *runtime, int *error);
-weft_thread_pool *weft__resolver_pool(struct weft__runtime *runtime, int *error);  /* for names: slow servers starve nobody */
-weft_thread_pool *weft__blocking_pool(struct weft__runtime *runtime, int *error);  /* for weft_enter_blocking */
+weft_thread_pool *weft__resolver_pool(struct weft__runtime *runtime, int *error); /* slow names starve nobody */
+weft_thread_pool *weft__blocking_pool(struct weft__runtime *runtime, int *error); /* weft_enter_blocking's */
 
 /* Waits as the runtime's options say for the jobs of its default executor. Thread: a task of it. Suspends: yes. */
 void weft__executor_finish(struct weft__runtime *runtime);

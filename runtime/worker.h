@@ -168,14 +168,16 @@ bool weft__generators_any(struct weft__runtime *runtime);
 /* Gives up those that even then have not ended: their bodies never go on. Thread: nobody's, after the end. */
 void weft__generators_fini(struct weft__runtime *runtime);
 
-/* blocking.c: the task between weft_enter_blocking and weft_leave_blocking on the calling pool thread, or NULL. It has no
- * worker: whatever would suspend returns -EPERM. The second: the running task, there too. Async-signal-safe. */
+/* blocking.c: the task between weft_enter_blocking and weft_leave_blocking on the calling pool thread, or NULL.
+ * It has no worker: whatever would suspend returns -EPERM. The second: the running task, there too.
+ * Async-signal-safe. */
 struct weft__task *weft__blocked_task(void);
 static inline struct weft__task *weft__running_task(void) {
     struct weft__worker *worker = weft__world_worker();
     return worker ? worker->current : weft__blocked_task();
 }
-/* Takes a body that has just returned out of its blocking region, if it is in one. Returns its worker. Thread: a task's. */
+/* Takes a body that has just returned out of its blocking region, if it is in one. Returns its worker.
+ * Thread: a task's. */
 struct weft__worker *weft__blocking_end(void);
 
 /* budget.c: charges the running task one unit for something that did not suspend; yields when it is used up, after

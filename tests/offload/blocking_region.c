@@ -248,7 +248,8 @@ static intptr_t ten_come_and_go(void *none) {
     (void)none;
     weft_task *tasks[10];
     for (int i = 0; i < 10; i++)
-        tasks[i] = weft_create_task_with((weft_task_options){.pinned = i % 2}, weft_coroutine(come_and_go, (void *)(intptr_t)(i % 2)));
+        tasks[i] = weft_create_task_with((weft_task_options){.pinned = i % 2},
+                                         weft_coroutine(come_and_go, (void *)(intptr_t)(i % 2)));
     for (int i = 0; i < 10; i++) must_equal(weft_join(tasks[i]), 0);
     return 0;
 }

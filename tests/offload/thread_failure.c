@@ -84,7 +84,8 @@ static void test_threads_fail_now_and_then(void **state) {
     (void)state;
     for (long round = 0; round < ROUNDS(2000); round++) {
         pthread_t threads[3];
-        weft_thread_pool *pool = weft_thread_pool_new((weft_thread_pool_options){.threads = 3, .queue = 2, .idle_ns = 1000});
+        weft_thread_pool *pool =
+            weft_thread_pool_new((weft_thread_pool_options){.threads = 3, .queue = 2, .idle_ns = 1000});
         for (int i = 0; i < 3; i++) threads[i] = thread_start(submit_as_thread, pool);
         atomic_store(&threads_left, round % 4);
         if (round % 3 == 0) assert_true(weft_thread_pool_close(pool, WEFT_FOREVER) == 0);

@@ -128,7 +128,8 @@ static void test_a_thousand_tasks(void **state) {
 
 /* One pool for plain threads and for several runtimes at once. */
 static void *submit_as_thread(void *pool) {
-    for (intptr_t i = 0; i < ROUNDS(5000); i++) must_equal(weft_join(weft_thread_pool_submit(pool, add_one, (void *)i)), i + 1);
+    for (intptr_t i = 0; i < ROUNDS(5000); i++)
+        must_equal(weft_join(weft_thread_pool_submit(pool, add_one, (void *)i)), i + 1);
     return NULL;
 }
 static void *submit_as_runtime(void *pool) {

@@ -82,7 +82,7 @@ static intptr_t submit_some(void *arg) {
 static void *submit_as_thread(void *pool) { return (void *)submit_some(pool); }
 static void test_threads_fail_now_and_then(void **state) {
     (void)state;
-    for (long round = 0; round < ROUNDS(2000); round++) {
+    for (long round = 0; round < ROUNDS(500); round++) {
         pthread_t threads[3];
         weft_thread_pool *pool =
             weft_thread_pool_new((weft_thread_pool_options){.threads = 3, .queue = 2, .idle_ns = 1000});

@@ -72,10 +72,9 @@ static void test_threads_come_and_go(void **state) {
         atomic_store(&gate.open, 1);
         for (long i = 0; i < wanted; i++) assert_int_equal(weft_join(jobs[i]), 7);
     }
-    while (stats_of(pool).threads > 0) sched_yield(); /* all retire */
+    while (stats_of(pool).threads > 0) block_ms(1); /* all retire */
     assert_int_equal(stats_of(pool).idle, 0);
     assert_int_equal(weft_join(weft_thread_pool_submit(pool, add_one, NULL)), 1);
-    assert_true(stats_of(pool).threads > 0);
     assert_int_equal(weft_thread_pool_close(pool, WEFT_SEC(20)), 0);
     assert_int_equal(stats_of(pool).threads, 0);
     weft_thread_pool_release(pool);

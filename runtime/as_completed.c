@@ -137,11 +137,11 @@ int weft_as_completed_next(weft_as_completed *each, weft_future **next) {
     }
     intptr_t result = worker ? weft__await_until(worker->current, &self->told, self->deadline_ns)
                              : weft__await_on_thread(&self->told, self->deadline_ns);
-    if (result == -ECANCELED) {
+    if (result == -ECANCELED || result == -EPERM) { /* the latter: inside a blocking region */
         weft__lock_acquire(&self->lock);
         self->waiting = false;
         weft__lock_release(&self->lock);
-        return -ECANCELED;
+        return (int)result;
     }
     *next = pop(self, false);
     return *next ? 1 : -ETIMEDOUT;

@@ -21,7 +21,7 @@ static void serve_thread(struct weft__waiter *waiter) {
     weft__world_wake_all(&self->served);     /* a wake-up on an address that nobody waits at does nothing */
 }
 
-intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns) {
+static intptr_t block_on(weft_future *future, int64_t deadline_ns) {
     struct thread_waiter self = {.waiter.serve = serve_thread};
     if (!weft__future_add_waiter(future, &self.waiter)) return weft__future_retrieve(future);
     while (!load_acquire(&self.served)) { /* pairs with serve_thread */
@@ -33,10 +33,14 @@ intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns) {
     return weft__future_retrieve(future);
 }
 
+intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns) {
+    return weft__blocked_task() ? -EPERM : block_on(future, deadline_ns);
+}
+
 intptr_t weft_wait_blocking(weft_future *future, int64_t timeout_ns) {
     if (!future || weft_iscoroutine(future)) return -EINVAL;
     if (weft__world_worker()) return -EDEADLK;
-    return weft__is_done(future) ? weft__future_retrieve(future) : weft__await_on_thread(future, weft__deadline(timeout_ns));
+    return weft__is_done(future) ? weft__future_retrieve(future) : block_on(future, weft__deadline(timeout_ns));
 }
 
 int64_t weft__deadline(int64_t timeout_ns) {

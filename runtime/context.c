@@ -70,8 +70,13 @@ static int map_remove(struct weft__context **slot, const weft_context_var *varia
 
 struct weft__context **weft__context_current(void) {
     struct weft__worker *worker = weft__world_worker();
-    if (!worker) return weft__world_context();
+    if (!worker) return weft__context_outside();
     return worker->current ? &worker->current->context : &worker->context;
+}
+
+struct weft__context **weft__context_outside(void) {
+    struct weft__task *task = weft__blocked_task();
+    return task ? &task->context : weft__world_context();
 }
 
 static void forget_thread(void) {

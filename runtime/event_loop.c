@@ -7,6 +7,7 @@
 
 #include "assert.h"
 #include "context.h"
+#include "thread_pool.h"
 #include "worker.h"
 
 weft_loop *weft_new_event_loop_with(weft_options options) {
@@ -123,6 +124,7 @@ int weft_loop_stop(weft_loop *loop) {
 
 static bool tasks_left(struct weft__worker *worker) {
     return load_acquire(&worker->runtime->watchers) > 0 || weft__generators_any(worker->runtime) ||
+           weft__executor_any(worker->runtime) ||
            load_acquire(&worker->counters.finished) !=
            load_acquire(&worker->counters.spawns) + load_acquire(&worker->runtime->foreign_spawns);
 }
@@ -188,7 +190,11 @@ weft_runner *weft_runner_new(weft_options options) {
     if (!runner) return NULL;
     runner->loop = weft_new_event_loop_with(options);
     runner->context = weft_copy_context();
-    if (runner->loop && runner->context) return runner;
+    if (runner->loop && runner->context) {
+        struct weft__runtime *runtime = runner->loop->worker->runtime;
+        runtime->executors.wait_ns = runtime->options.executor_ns;
+        return runner;
+    }
     weft_loop_close(runner->loop);
     weft_loop_release(runner->loop);
     weft_context_release(runner->context);

@@ -244,7 +244,8 @@ weft_loop *weft__future_loop(const weft_future *future) {
 weft_future *weft__future_failed(int error) {
 #define FAILED(code) \
     { .state = WEFT__DONE | WEFT__REFERENCE, .result = -(code), .kind = WEFT__KIND_IMMORTAL }
-    static weft_future failures[] = {FAILED(EINVAL), FAILED(ENOMEM), FAILED(EPERM), FAILED(ESHUTDOWN), FAILED(0)};
+    static weft_future failures[] = {FAILED(EINVAL),    FAILED(ENOMEM),    FAILED(EPERM), FAILED(ESHUTDOWN),
+                                     FAILED(EAGAIN), FAILED(ECANCELED), FAILED(0)};
 #undef FAILED
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
         if (failures[i].result == error) return &failures[i];

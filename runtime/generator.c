@@ -126,6 +126,7 @@ static void leave(weft_generator *self) {
 static void run_and_leave(struct weft__stack *stack) {
     weft_generator *self = stack->task;
     self->taken = self->fn(self->arg);
+    weft__blocking_end();
     self->ended = true;
     leave(self);
 }

@@ -17,8 +17,8 @@ _Static_assert(sizeof(struct once) <= sizeof(weft_once_flag), "the public record
 
 /* The running task, else the thread, as an address that nobody else has. */
 static const void *caller(void) {
-    struct weft__worker *worker = weft__world_worker();
-    return worker && worker->current ? (const void *)worker->current : weft__world_errno();
+    struct weft__task *task = weft__running_task();
+    return task ? (const void *)task : weft__world_errno();
 }
 
 /* Under the guard: becomes the runner, enters the line, or neither (done, or an error). */

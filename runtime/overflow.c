@@ -17,6 +17,7 @@
 
 static struct sigaction former;
 static _Thread_local void *signal_stack;
+static _Thread_local unsigned watches; /* a pool thread's job may run a loop */
 
 static void say(const char *text) {
     ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
@@ -24,8 +25,7 @@ static void say(const char *text) {
 }
 
 static void on_fault(int signal, siginfo_t *info, void *context) {
-    struct weft__worker *worker = weft__world_worker();
-    struct weft__task *task = worker ? worker->current : NULL;
+    struct weft__task *task = weft__running_task();
     (void)context;
     if (task && weft__stack_overflowed(task->stack->pool, task->stack, info->si_addr)) {
         say("weft: stack overflow in task '");
@@ -43,6 +43,7 @@ void weft__overflow_watch(void) {
         sigemptyset(&action.sa_mask);
         sigaction(SIGSEGV, &action, &former);
     }
+    if (watches++ > 0) return;
     stack_t now;
     if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE)) return; /* the user has one */
     size_t bytes = 2 * getauxval(AT_MINSIGSTKSZ) + 16 * 1024; /* an AVX-512 frame alone takes 3.7 KB and more */
@@ -54,7 +55,7 @@ void weft__overflow_watch(void) {
 }
 
 void weft__overflow_unwatch(void) {
-    if (!signal_stack) return;
+    if (--watches > 0 || !signal_stack) return;
     stack_t none = {.ss_flags = SS_DISABLE};
     sigaltstack(&none, NULL);
     free(signal_stack);

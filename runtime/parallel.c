@@ -71,7 +71,9 @@ intptr_t weft_parallel_join(weft_parallel *record) {
     if (!record) return -EINVAL;
     struct call *call = (struct call *)(void *)record;
     if (!call->offered) return call->result;
-    if (weft__deque_pop_if(&weft__world_worker()->deque, item_of(call))) return call->fn(call->arg);
+    struct weft__worker *worker = weft__world_worker();
+    if (worker && weft__deque_pop_if(&worker->deque, item_of(call))) return call->fn(call->arg);
+    if (!worker && load_acquire(&call->state) != FINISHED) return -EPERM; /* pairs with run_adopted */
     if (load_acquire(&call->state) != FINISHED) weft__task_suspend(commit_join, call); /* pairs with run_adopted */
     return call->result;
 }

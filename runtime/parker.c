@@ -29,6 +29,7 @@ int weft__parker_init(struct weft__parker *parker) {
     struct weft__worker *worker = weft__world_worker();
     parker->task = worker ? worker->current : NULL;
     if (worker && !parker->task) return -EDEADLK;
+    if (!worker && weft__blocked_task()) return -EPERM;
     parker->deadline_ns = INT64_MAX;
     atomic_init(&parker->word, WEFT__EMPTY);
     atomic_init(&parker->woken, 0);

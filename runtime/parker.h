@@ -54,7 +54,8 @@ struct weft__parker {
     struct weft__timer timer; /* only with a deadline */
 };
 
-/* A parker of the calling task or thread. 0, or -EDEADLK in a loop's callback, which cannot wait. */
+/* A parker of the calling task or thread. 0, or -EDEADLK in a loop's callback, which cannot wait,
+ * or -EPERM inside a blocking region, which must not. */
 int weft__parker_init(struct weft__parker *parker);
 
 /* Waits until somebody has claimed the parker; returns the token. `guard` is that of the granters, or NULL if
@@ -128,7 +129,7 @@ static inline void weft__charge(void) {
 /* The wait of an event, a semaphore, a wait group: in the line of `guard`, unless ready(self), which is asked under the
  * guard and otherwise announces a waiter; the grant is all there is to know. If the wait is cancelled and nobody is left
  * in the line, deserted(self) is told, under the guard.
- * Thread: the waiter's. Suspends: yes. 0, -ECANCELED, -EDEADLK (a loop's callback). */
+ * Thread: the waiter's. Suspends: yes. 0, -ECANCELED, and those of weft__parker_init. */
 int weft__line_wait(struct weft__line *line, weft__lock *guard, bool (*ready)(void *self), void (*deserted)(void *self),
                     void *self);
 

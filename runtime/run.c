@@ -6,9 +6,11 @@
 #include <time.h>
 
 #include "assert.h"
+#include "context.h"
 #include "worker.h"
 
 #define SPIN_NS 20000
+#define EXECUTOR_NS INT64_C(300000000000) /* asyncio's THREAD_JOIN_TIMEOUT */
 #define STACK_MOST ((size_t)WEFT__STACK_LEAST_BYTES << (WEFT__STACK_CLASSES - 1))
 
 /* One call of weft_run; lives on its stack. */
@@ -86,6 +88,7 @@ int weft__options_check(weft_options *options) {
     if (options->workers > WEFT__WORKERS_MOST) options->workers = WEFT__WORKERS_MOST;
     if (options->stack_bytes == 0) options->stack_bytes = WEFT__STACK_DEFAULT_BYTES;
     if (options->spin_ns == 0) options->spin_ns = SPIN_NS;
+    if (options->executor_ns == 0) options->executor_ns = EXECUTOR_NS;
     if (options->debug == 0) options->debug = weft__debug_from_environment();
     return 0;
 }
@@ -97,7 +100,7 @@ static void serve_main_done(struct weft__waiter *waiter) {
 /* Runs main on the runtime, whose workers are open. */
 static intptr_t run_main(struct run *run) {
     struct weft__worker *worker = &run->runtime->workers[0];
-    worker->context = *weft__world_context(); /* main copies the thread's */
+    worker->context = *weft__context_outside(); /* main copies the thread's */
     weft_task *task = weft_create_task(run->main);
     worker->context = NULL;
     bool interruptible = weft__interrupt_begin(worker->loop, task);
@@ -154,6 +157,7 @@ intptr_t weft_run_with(weft_options options, weft_future *main) {
     intptr_t result = weft__world_worker() ? -EDEADLK : weft__options_check(&options);
     if (result == 0) {
         run.runtime = weft__runtime_new(&options);
+        if (run.runtime) run.runtime->executors.wait_ns = options.executor_ns;
         run.threads = calloc(options.workers, sizeof *run.threads);
         if (!run.runtime || !run.threads) result = -ENOMEM;
     }

@@ -4,6 +4,7 @@
 
 #include "assert.h"
 #include "context.h"
+#include "thread_pool.h"
 #include "worker.h"
 
 static int worker_init(struct weft__worker *worker, struct weft__runtime *runtime, unsigned index) {
@@ -49,6 +50,7 @@ static void worker_fini(struct weft__worker *worker) {
 }
 
 void weft__runtime_free(struct weft__runtime *runtime) {
+    weft__executor_fini(runtime);
     weft__generators_fini(runtime);
     for (unsigned i = 0; runtime->workers && i < runtime->worker_count; i++) worker_fini(&runtime->workers[i]);
     for (unsigned class = 0; class < WEFT__STACK_CLASSES; class ++) weft__stack_pool_fini(&runtime->pools[class]);
@@ -78,6 +80,8 @@ struct weft__runtime *weft__runtime_new(const weft_options *options) {
 int weft__worker_enter(struct weft__worker *worker) {
     const weft_options *options = &worker->runtime->options;
     weft__fiber_adopt_thread(&worker->scheduler);
+    struct weft__task *host = weft__blocked_task(); /* a loop inside a blocking region lies on the task's stack */
+    if (host) worker->scheduler.low = host->stack->fiber.low, worker->scheduler.high = host->stack->fiber.high;
     weft__world_set_worker(worker);
     worker->errno_location = weft__world_errno();
     weft__overflow_watch();

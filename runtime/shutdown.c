@@ -9,7 +9,8 @@
  *   4. The runtime is quiet when all tasks that were spawned have finished, and the watchers of descriptors,
  *      which the notices remove, are gone. Each finishing task looks, once stopping; so does step 3. Finished is read before spawned, and a task spawns before it
  *      finishes, so equality means that there was a moment without tasks, and then nobody can spawn.
- *   5. Whoever finds it quiet ends it; but if generators have begun and not ended, a task closes these first.
+ *   5. Whoever finds it quiet ends it; but if generators have begun and not ended, or there is a default executor to
+ *      wait for, a task sees to these first.
  *   6. To end it is to set `ended` and to wake everybody; the loops return.
  *
  * Two tasks that finish last on two workers must not both miss the other, nor the last notice and a task: a seq_cst
@@ -19,6 +20,7 @@
 #include <weft/generator.h>
 
 #include "assert.h"
+#include "thread_pool.h"
 #include "worker.h"
 
 void weft__shutdown_end(struct weft__runtime *runtime) {
@@ -27,18 +29,19 @@ void weft__shutdown_end(struct weft__runtime *runtime) {
 }
 
 /* Born cancelled like every task now, but what it awaits is clean-up. */
-static intptr_t close_generators(void *arg) {
-    (void)arg;
+static intptr_t clean_up(void *arg) {
     weft_uncancel(weft_current_task());
-    return weft_shutdown_asyncgens();
+    weft_shutdown_asyncgens();
+    weft__executor_finish(arg);
+    return 0;
 }
 
-static void run_closing(struct weft__worker *worker, struct weft__runnable *runnable) {
+static void run_clean_up(struct weft__worker *worker, struct weft__runnable *runnable) {
     (void)runnable;
     if (!worker) return;
-    weft_future *coroutine = weft_coroutine(close_generators, NULL);
+    weft_future *coroutine = weft_coroutine(clean_up, worker->runtime);
     struct weft__task *task = weft__task_of(coroutine);
-    if (task) { /* without memory the generators are discarded */
+    if (task) { /* without memory the generators are discarded, and nobody waits */
         task->must_start = true;
         weft_release(weft_create_task(coroutine));
     }
@@ -49,18 +52,19 @@ static void run_closing(struct weft__worker *worker, struct weft__runnable *runn
 
 /* The runtime is quiet, and the caller has won the CAS that says so. */
 static void finish(struct weft__runtime *runtime) {
-    if (runtime->shutdown.generators_done || !weft__generators_any(runtime)) {
+    bool needed = weft__generators_any(runtime) || weft__executor_any(runtime);
+    if (runtime->shutdown.clean_up_done || !needed) {
         weft__shutdown_end(runtime);
         return;
     }
-    runtime->shutdown.generators_done = true;
-    runtime->shutdown.begin.run = run_closing; /* its first message has been run */
+    runtime->shutdown.clean_up_done = true;
+    runtime->shutdown.begin.run = run_clean_up; /* its first message has been run */
     weft__worker_post(&runtime->workers[0], &runtime->shutdown.begin);
 }
 
 static void end_if_quiet(struct weft__runtime *runtime) {
     uint64_t finished = 0, spawned = 0;
-    uint32_t quiet = load_acquire(&runtime->shutdown.quiet); /* pairs with run_closing */
+    uint32_t quiet = load_acquire(&runtime->shutdown.quiet); /* pairs with run_clean_up */
     if (quiet % 2 == 1) return;
     for (unsigned i = 0; i < runtime->worker_count; i++)
         finished += load_acquire(&runtime->workers[i].counters.finished);

@@ -19,7 +19,7 @@ static bool commit_yield(struct weft__task *task, void *none) {
 
 int weft_yield(void) {
     struct weft__worker *worker = weft__world_worker();
-    if (!worker) return 0;
+    if (!worker) return weft__blocked_task() ? -EPERM : 0;
     if (!worker->current) return -EPERM;
     weft__task_suspend(commit_yield, NULL);
     return 0;
@@ -73,6 +73,7 @@ static int sleep_on_thread(int64_t deadline_ns) {
 
 int weft_sleep_until(int64_t deadline_ns) {
     struct weft__worker *worker = weft__world_worker();
+    if (!worker && weft__blocked_task()) return -EPERM;
     if (!worker) return sleep_on_thread(deadline_ns > 0 ? deadline_ns : 0);
     struct weft__task *task = worker->current;
     if (!task) return -EPERM;

@@ -1,5 +1,6 @@
 #include <weft/debug.h>
 
+#include "thread_pool.h"
 #include "worker.h"
 
 int weft_stats_get(weft_stats *stats) {
@@ -26,5 +27,6 @@ int weft_stats_get(weft_stats *stats) {
         stats->stack_misses += load_relaxed(&worker->stacks.misses);
     }
     stats->spawns += load_relaxed(&runtime->foreign_spawns);
+    weft__executor_stats(runtime, &stats->pool_threads, &stats->pool_queued);
     return 0;
 }

@@ -132,8 +132,8 @@ weft_future *weft_ensure_future(weft_future *awaitable) {
 }
 
 weft_task *weft_current_task(void) {
-    struct weft__worker *worker = weft__world_worker();
-    return worker && worker->current ? &worker->current->future : NULL;
+    struct weft__task *task = weft__running_task();
+    return task ? &task->future : NULL;
 }
 
 /* ---- running ---- */
@@ -157,7 +157,7 @@ static void note_end(struct weft__worker *worker, struct weft__task *task, intpt
 void weft__task_run(struct weft__task *task) {
     bool unwanted = weft__cancel_pending(task) && !task->must_start;
     intptr_t result = unwanted ? -ECANCELED : task->fn(weft__task_arg(task));
-    struct weft__worker *worker = weft__world_worker(); /* perhaps another one than before fn */
+    struct weft__worker *worker = weft__blocking_end(); /* perhaps another one than before fn */
     weft__debug_assert(worker->current == task);
     task->stack = NULL;
     note_end(worker, task, result);
@@ -281,6 +281,10 @@ struct weft__fiber *weft__task_leave(bool (*commit)(struct weft__task *task, voi
 
 void weft__task_arrive(struct weft__task *self) {
     struct weft__worker *worker = weft__world_worker();
+    if (!worker) { /* a pool thread, in blocking.c: nobody has left for us */
+        *weft__world_errno() = self->stack->saved_errno;
+        return;
+    }
     worker->current = NULL;
     if (!commit(worker)) weft__task_wake(worker->left);
     worker->current = self;

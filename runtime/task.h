@@ -148,7 +148,7 @@ void weft__task_wake(struct weft__task *task);
 /* weft_await in the running task for a future that is not done, with a limit: at `deadline_ns`, the task
  * completes the plain future itself, with -ETIMEDOUT. Neither runs anything in place nor consumes. */
 intptr_t weft__await_until(struct weft__task *task, weft_future *future, int64_t deadline_ns);
-/* weft_await on a plain thread, with a limit: gives up with -ETIMEDOUT. */
+/* weft_await on a plain thread, with a limit: gives up with -ETIMEDOUT. -EPERM inside a blocking region. */
 intptr_t weft__await_on_thread(weft_future *future, int64_t deadline_ns);
 /* `timeout_ns` from now, INT64_MAX at most. */
 int64_t weft__deadline(int64_t timeout_ns);

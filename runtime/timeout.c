@@ -95,6 +95,7 @@ int weft_timeout_enter(weft_timeout *timeout, int64_t timeout_ns) {
 int weft_timeout_reschedule(weft_timeout *timeout, int64_t deadline_ns) {
     struct scope *self = scope_of(timeout);
     if (!is_entered(self)) return -EINVAL;
+    if (!weft__world_worker()) return -EPERM;
     disarm(self);
     if (load_relaxed(&self->expired)) return -EALREADY;
     arm(self, deadline_ns, weft__world_now());
@@ -104,6 +105,7 @@ int weft_timeout_reschedule(weft_timeout *timeout, int64_t deadline_ns) {
 intptr_t weft_timeout_exit(weft_timeout *timeout, intptr_t result) {
     struct scope *self = scope_of(timeout);
     if (!is_entered(self)) return -EINVAL;
+    if (!weft__world_worker()) return -EPERM; /* inside a blocking region */
     disarm(self);
     struct weft__task *task = self->task;
     self->entered = 0;

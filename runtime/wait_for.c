@@ -20,6 +20,7 @@ intptr_t weft_wait_for(weft_future *awaitable, int64_t timeout_ns) {
         return -ETIMEDOUT;
     }
     bool bounded = timeout_ns != WEFT_FOREVER && !weft__is_done(awaitable);
+    if (!worker && weft__blocked_task()) bounded = false; /* it returns -EPERM */
     if (!bounded || (worker ? !worker->current : weft_iscoroutine(awaitable))) return weft_await(awaitable);
     if (!worker) return wait_on_thread(awaitable, timeout_ns);
     weft_timeout scope;

@@ -119,12 +119,18 @@ struct weft__runtime {
     _Atomic bool ended;              /* the loops return */
     _Atomic uint32_t watchers;       /* a runtime that stops waits until they are gone */
     _Atomic bool paused;             /* one's own loop: it returns, to be run again (weft_loop_stop) */
+    struct {                         /* see executor.c */
+        weft__lock lock;
+        struct weft_thread_pool *executor, *resolver, *blocking; /* lock; made at first use */
+        bool executor_shut;          /* lock */
+        int64_t wait_ns;             /* const once the loops run: how long its end waits for the executor's jobs */
+    } executors;
     struct {                         /* protocol in shutdown.c */
         struct weft__runnable begin;
         struct weft__runnable *notices; /* one per worker */
         _Atomic uint32_t unnoticed;  /* workers that have not run theirs */
         _Atomic uint32_t quiet;      /* odd: nothing is left */
-        bool generators_done;        /* of whoever made `quiet` odd */
+        bool clean_up_done;          /* of whoever made `quiet` odd */
     } shutdown;
 };
 
@@ -168,6 +174,18 @@ void weft__generators_close(struct weft__runtime *runtime);
 bool weft__generators_any(struct weft__runtime *runtime);
 /* Gives up those that even then have not ended: their bodies never go on. Thread: nobody's, after the end. */
 void weft__generators_fini(struct weft__runtime *runtime);
+
+/* blocking.c: the task between weft_enter_blocking and weft_leave_blocking on the calling pool thread, or NULL.
+ * It has no worker: whatever would suspend returns -EPERM. The second: the running task, there too.
+ * Async-signal-safe. */
+struct weft__task *weft__blocked_task(void);
+static inline struct weft__task *weft__running_task(void) {
+    struct weft__worker *worker = weft__world_worker();
+    return worker ? worker->current : weft__blocked_task();
+}
+/* Takes a body that has just returned out of its blocking region, if it is in one. Returns its worker.
+ * Thread: a task's. */
+struct weft__worker *weft__blocking_end(void);
 
 /* budget.c: charges the running task one unit for something that did not suspend; yields when it is used up, after
  * which `look` looks every 16 units. Thread: task. */

@@ -15,6 +15,7 @@
 #include "atomics.h"
 
 struct weft__context;
+struct weft__pool_thread;
 struct weft__worker;
 
 /* The worker that the calling thread drives, or NULL. A compiler that caches a thread-local's address across a
@@ -33,6 +34,11 @@ struct weft__worker *weft__world_worker(void);
 #endif
 void weft__world_set_worker(struct weft__worker *worker);
 
+/* The pool thread that the caller is (thread_pool.h), or NULL. A loop that one of its jobs runs makes it a worker, too:
+ * that comes first. */
+struct weft__pool_thread *weft__world_pool_thread(void);
+void weft__world_set_pool_thread(struct weft__pool_thread *thread);
+
 /* More of what belongs to the calling thread: the context variables of code outside tasks and loops, the loop
  * that weft_set_event_loop chose, and numbers that are unique in this process (up to 2^37, then they wrap). */
 struct weft__context **weft__world_context(void);
@@ -49,6 +55,8 @@ typedef struct weft__thread {
     void *arg;
 } weft__thread;
 int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void *arg);
+/* The same for a thread that nobody joins, with a name of at most 15 characters for debuggers. */
+int weft__world_thread_start_detached(const char *name, void (*run)(void *arg), void *arg);
 pid_t weft__world_thread_id(void); /* the kernel's; the process's own for the main thread */
 void weft__world_thread_join(weft__thread *thread);
 

@@ -7,6 +7,8 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "assert.h"
 
 _Thread_local struct weft__worker *weft__world_current;
+static _Thread_local struct weft__pool_thread *pool_thread;
 static _Thread_local uint32_t random_state;
 static _Thread_local struct weft__context *context;
 static _Thread_local struct weft_loop *event_loop;
@@ -29,6 +32,16 @@ __attribute__((noinline)) struct weft__worker *weft__world_worker(void) {
 __attribute__((noinline)) void weft__world_set_worker(struct weft__worker *worker) {
     __asm__ volatile("");
     weft__world_current = worker;
+}
+
+__attribute__((noinline)) struct weft__pool_thread *weft__world_pool_thread(void) {
+    __asm__ volatile("");
+    return pool_thread;
+}
+
+__attribute__((noinline)) void weft__world_set_pool_thread(struct weft__pool_thread *thread) {
+    __asm__ volatile("");
+    pool_thread = thread;
 }
 
 __attribute__((noinline)) int *weft__world_errno(void) {
@@ -74,6 +87,7 @@ static void in_parent(void) { fork_done(); }
 static void in_child(void) {
     generation++;
     weft__world_set_worker(NULL);
+    weft__world_set_pool_thread(NULL);
     fork_done();
 }
 
@@ -92,16 +106,51 @@ static void *thread_main(void *arg) {
     return NULL;
 }
 
-int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void *arg) {
-    thread->run = run;
-    thread->arg = arg;
+static int start(pthread_t *handle, const pthread_attr_t *attributes, void *(*main)(void *arg), void *arg) {
     sigset_t pipe_only, before;
     sigemptyset(&pipe_only);
     sigaddset(&pipe_only, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    int error = pthread_create(&thread->handle, NULL, thread_main, thread);
+    int error = pthread_create(handle, attributes, main, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
+}
+
+int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void *arg) {
+    thread->run = run;
+    thread->arg = arg;
+    return start(&thread->handle, NULL, thread_main, thread);
+}
+
+struct detached {
+    char name[16];
+    void (*run)(void *arg);
+    void *arg;
+};
+
+static void *detached_main(void *arg) {
+    struct detached self = *(struct detached *)arg;
+    free(arg);
+    pthread_setname_np(pthread_self(), self.name);
+    self.run(self.arg);
+    return NULL;
+}
+
+int weft__world_thread_start_detached(const char *name, void (*run)(void *arg), void *arg) {
+    struct detached *thread = malloc(sizeof *thread);
+    pthread_attr_t attributes;
+    if (!thread) return -ENOMEM;
+    *thread = (struct detached){.run = run, .arg = arg};
+    snprintf(thread->name, sizeof thread->name, "%s", name);
+    int error = -pthread_attr_init(&attributes);
+    if (error == 0) {
+        pthread_t handle;
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        error = start(&handle, &attributes, detached_main, thread);
+        pthread_attr_destroy(&attributes);
+    }
+    if (error) free(thread);
+    return error;
 }
 
 pid_t weft__world_thread_id(void) { return (pid_t)syscall(SYS_gettid); }

@@ -25,6 +25,8 @@ typedef struct weft_stats {
     uint64_t timers;         /* timers that fired */
     uint64_t stack_hits;     /* stacks served by a worker's own cache */
     uint64_t stack_misses;   /* stacks that came from the shared pool or from the kernel */
+    unsigned pool_threads;   /* at this moment: threads of the default executor, for names, in blocking regions */
+    uint64_t pool_queued;    /* at this moment: jobs and regions that wait for one */
 } weft_stats;
 
 /* Fills `stats` for the runtime of the calling task or callback. The counters of other workers are read

@@ -15,11 +15,13 @@ typedef struct weft_options {
     const char *driver;      /* "uring", "epoll"; NULL: $WEFT_DRIVER, else uring where the kernel offers it */
     size_t stack_bytes;      /* address space of a task's stack, guard included; 0: 256 KiB */
     int64_t spin_ns;         /* how long at most an idle worker spins before it sleeps; 0: 20 us; negative: never */
+    int64_t executor_ns;     /* how long the end of the run waits for jobs of the default executor (executor.h);
+                                0: 300 s; negative: not at all */
     int debug;               /* debug mode: 1 on, -1 off, 0: on if $WEFT_DEBUG is not empty */
 } weft_options;
 
 /* Runs `main` on a new runtime until it returns; then cancels every task that is left, waits for their
- * clean-up, and closes the runtime. The calling thread is one of the workers.
+ * clean-up and for the default executor, and closes the runtime. The calling thread is one of the workers.
  * Thread: any without a running loop. Suspends: no, it blocks. Owns: consumes the coroutine, even when it
  * fails. Errors: main's own; -EINVAL (not a coroutine, an option out of range), -EDEADLK (a loop runs on
  * this thread), -ENOMEM, -EAGAIN (no more threads), -EMFILE and others of ring and epoll set-up. */

@@ -36,13 +36,14 @@ int weft_timeout_enter(weft_timeout *timeout, int64_t timeout_ns);
 int weft_timeout_enter_at(weft_timeout *timeout, int64_t deadline_ns);
 
 /* Moves the deadline of an entered scope that has not expired; WEFT_FOREVER removes it.
- * Thread: the task that entered. Suspends: no. Errors: -EINVAL (not entered, or ended), -EALREADY (has
- * expired). */
+ * Thread: the task that entered. Suspends: no. Errors: -EINVAL (not entered, or ended), -EPERM (in a blocking
+ * region), -EALREADY (has expired). */
 int weft_timeout_reschedule(weft_timeout *timeout, int64_t deadline_ns);
 
 /* Ends the scope. `result` is what the body came to; returns -ETIMEDOUT in its place if that is
  * -ECANCELED and comes from this scope alone. A request of this scope that was not delivered is withdrawn.
- * Thread: the task that entered. Suspends: no. Errors: `result`, -ETIMEDOUT, -EINVAL (not entered). */
+ * Thread: the task that entered. Suspends: no. Errors: `result`, -ETIMEDOUT, -EINVAL (not entered), -EPERM
+ * (in a blocking region: the scope is left outside). */
 intptr_t weft_timeout_exit(weft_timeout *timeout, intptr_t result);
 
 /* Whether the deadline has passed and cancelled the body.

@@ -8,6 +8,7 @@
 #include <weft/combine.h>
 #include <weft/context.h>
 #include <weft/debug.h>
+#include <weft/executor.h>
 #include <weft/future.h>
 #include <weft/generator.h>
 #include <weft/io.h>

@@ -12,8 +12,8 @@
  *     SPAWNED_FIRST    runtime/shutdown.c end_if_quiet  s/\.finished/.SWAP/;s/\.spawns/.finished/;s/\.SWAP/.spawns/;s/finished \+=/SWAP +=/;s/spawned \+= load_acquire\(&runtime->w/finished += load_acquire(\&runtime->w/;s/SWAP \+=/spawned +=/
  *     FINISHED_LATE    runtime/shutdown.c weft__runtime_task_finished  s/store_release/store_relaxed/
  *     QUIET_TWICE      runtime/shutdown.c end_if_quiet  s/cas_acq_rel\(&runtime->shutdown.quiet.*quiet \+ 1\)/(store_release(\&runtime->shutdown.quiet, quiet + 1), true)/
- *     LOUD_AGAIN       runtime/shutdown.c run_closing  s/store_release\(&worker->runtime->shutdown.quiet, 2\)/store_release(\&worker->runtime->shutdown.quiet, 0)/
- *     CLOSES_UNLOOKED  runtime/shutdown.c run_closing  /weft__shutdown_look/d
+ *     LOUD_AGAIN       runtime/shutdown.c run_clean_up  s/store_release\(&worker->runtime->shutdown.quiet, 2\)/store_release(\&worker->runtime->shutdown.quiet, 0)/
+ *     CLOSES_UNLOOKED  runtime/shutdown.c run_clean_up  /weft__shutdown_look/d
  *     NO_LAST_LOOK     runtime/shutdown.c run_notice  /weft__shutdown_look/d
  */
 #include "model.h"
@@ -57,6 +57,8 @@ void weft_release(weft_future *future) {}
 weft_task *weft_current_task(void) { return &closing.future; }
 int weft_uncancel(weft_task *task) { return 0; }
 int weft_shutdown_asyncgens(void) { return 0; }
+void weft__executor_finish(struct weft__runtime *of) {}
+bool weft__executor_any(struct weft__runtime *of) { return false; }
 bool weft__future_try_ref(weft_future *future) { return false; }
 bool weft_cancel(weft_future *future) { return false; }
 void weft__gate_close(weft_loop *of) {}

@@ -30,8 +30,8 @@
  *     NO_GUESTS           nobody waits for guests
  *     QUIET_TWICE         `quiet` is no CAS
  *     LOUD_AGAIN          `quiet` goes back to 0 for the generators, where a late CAS takes it for the first time
- *     CLOSES_UNLOOKED     run_closing does not look
- *     CLOSES_UNCOUNTED    run_closing moves `quiet` on before the task is counted */
+ *     CLOSES_UNLOOKED     run_clean_up does not look
+ *     CLOSES_UNCOUNTED    run_clean_up moves `quiet` on before the task is counted */
 
 #define WORKERS 2
 #define TASKS 5
@@ -254,7 +254,7 @@ inline run_notice(me, before, t, loud, f, s) {
     d_step { before = 0; t = 0 }
 }
 
-inline run_closing(me, loud, f, s) {
+inline run_clean_up(me, loud, f, s) {
 #ifdef LOUD_AGAIN
     quiet = 0;
     spawn(me, CLOSES);
@@ -277,7 +277,7 @@ active [WORKERS] proctype worker() {
     byte me = _pid;
     do
     :: me == 0 && begin_posted -> begin_posted = false; run_begin()
-    :: me == 0 && closing_posted -> closing_posted = false; run_closing(me, loud, f, s)
+    :: me == 0 && closing_posted -> closing_posted = false; run_clean_up(me, loud, f, s)
     :: notice_posted[me] -> notice_posted[me] = false; run_notice(me, before, t, loud, f, s)
     :: atomic { phase[MAIN] == QUEUED -> phase[MAIN] = RUNNING; t = MAIN }; step(me, t, loud, f, s); t = 0
     :: atomic { phase[WAITS] == QUEUED -> phase[WAITS] = RUNNING; t = WAITS }; step(me, t, loud, f, s); t = 0

@@ -78,17 +78,19 @@ void *weft_job_reply(weft_job *job, size_t bytes);
 /* The same for a job that takes one `input_type` as `in` and gives one `output_type` as `*out`, zeroed. -EINVAL if the
  * input has another size. */
 #define WEFT_JOB_OF(name, input_type, output_type)                                                           \
-    static intptr_t name##__typed(weft_job *job, const input_type *in, output_type *out);                    \
+    typedef __typeof__(input_type) name##__input;                                                            \
+    typedef __typeof__(output_type) name##__output;                                                          \
+    static intptr_t name##__typed(weft_job *job, const name##__input *in, name##__output *out);              \
     WEFT_JOB(name) {                                                                                         \
-        const input_type *in = (const input_type *)weft_job_input(job, sizeof(input_type));                  \
-        output_type *out = in ? (output_type *)weft_job_reply(job, sizeof(output_type)) : (output_type *)0;  \
-        if (!out) return -EINVAL;                                                                            \
+        const name##__input *in = (const name##__input *)weft_job_input(job, sizeof *in);                    \
+        name##__output *out = (name##__output *)weft_job_reply(job, sizeof *out);                            \
+        if (!in || !out) return -EINVAL;                                                                     \
         __builtin_memset(out, 0, sizeof *out);                                                               \
         return name##__typed(job, in, out);                                                                  \
     }                                                                                                        \
     static intptr_t name##__typed(__attribute__((unused)) weft_job *job,                                     \
-                                  __attribute__((unused)) const input_type *in,                              \
-                                  __attribute__((unused)) output_type *out)
+                                  __attribute__((unused)) const name##__input *in,                           \
+                                  __attribute__((unused)) name##__output *out)
 
 #ifdef __cplusplus
 extern "C" {
@@ -181,7 +183,7 @@ weft_future *weft_process_pool_submit_wait(weft_process_pool *pool, const weft_j
 intptr_t weft_process_pool_call(weft_process_pool *pool, const weft_job_descriptor *job, const void *input,
                                 size_t input_bytes, void *output, size_t output_bytes);
 
-/* The output of a job that is done, and its size, if `bytes` is not NULL. It is aligned for every type.
+/* The output of a job that is done, and its size, if `bytes` is not NULL. Aligned as malloc does.
  * Thread: any. Suspends: no. Owns: borrowed; it lives as long as the future is referenced.
  * Errors: NULL (not a future of submit, not done, failed, no output). */
 const void *weft_job_output(const weft_future *future, size_t *bytes);

@@ -125,6 +125,7 @@ void weft__waiting_take_all(weft_process_pool *pool, struct weft__list *taken) {
     weft__list_splice(taken, &pool->queue);
     for (struct weft__list *node = taken->next; node != taken; node = node->next)
         weft__container_of(node, struct weft__job, link)->queued = false;
+    pool->stats.abandoned += pool->stats.queued;
     pool->stats.queued = 0;
 }
 

@@ -47,6 +47,7 @@ static void count(weft_process_pool *pool, struct weft__job *job, intptr_t resul
     if (weft__job_is_cancelled(job)) pool->stats.cancelled++;
     else if (own) pool->stats.completed++;
     else if (result == -ETIMEDOUT) pool->stats.timed_out++;
+    else if (result == -ESHUTDOWN) pool->stats.abandoned++;
     else pool->stats.crashed++;
 }
 

@@ -1,7 +1,7 @@
 /* A worker of a process pool: runs one job after the other, until it is killed. The protocol is in process_slot.h.
  *
  * Whatever a job has done, the worker must either be fit for the next one, or die: so after each job it looks whether
- * its descriptors are still there, and whether the job has left processes behind; then it publishes the job's result,
+ * its descriptors are still its own, and whether the job has left processes behind; then it publishes the job's result,
  * and exits. The program sees the result, and the death; the fork server kills what is left. */
 #include "process_slot.h"
 
@@ -44,6 +44,7 @@ struct worker {
     /* const after init */
     struct weft__slot *slot;
     int file, bell;
+    uint64_t file_identity, bell_identity;
     uint64_t cap_bytes;
     /* between jobs, and the job's */
     struct view input, output;
@@ -108,7 +109,8 @@ static bool is_fit(struct worker *self) {
     int status;
     pid_t child;
     while ((child = weft__world_reap(0, false, false, &status)) > 0) continue;
-    return child == -ECHILD && weft__world_is_open(self->bell) && weft__world_is_open(self->file);
+    return child == -ECHILD && weft__world_identity(self->bell) == self->bell_identity &&
+           weft__world_identity(self->file) == self->file_identity;
 }
 
 /* ---- the loop ---- */
@@ -133,6 +135,8 @@ static bool prepare(struct worker *self, struct weft__worker_start start) {
     if (error) return false;
     self->file = keep[0];
     self->bell = keep[1];
+    self->file_identity = weft__world_identity(self->file);
+    self->bell_identity = weft__world_identity(self->bell);
     self->cap_bytes = start.cap_bytes;
     weft__world_name_process("weft-worker");
     self->slot = weft__world_map(self->file, (uint64_t)start.index * WEFT__SLOT_BYTES, WEFT__SLOT_BYTES,

@@ -82,7 +82,11 @@ unsigned weft__world_children(pid_t *children, unsigned most) {
     return count;
 }
 
-bool weft__world_is_open(int fd) { return VALUE_OF(fcntl(fd, F_GETFD)) >= 0; }
+uint64_t weft__world_identity(int fd) {
+    struct stat file;
+    if (VALUE_OF(fstat(fd, &file)) < 0) return 0;
+    return (uint64_t)file.st_dev << 48 ^ (uint64_t)file.st_mode << 32 ^ (uint64_t)file.st_ino ^ UINT64_C(1) << 63;
+}
 
 /* ---- becoming a fork server, and a worker ---- */
 

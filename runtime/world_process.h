@@ -36,7 +36,7 @@ int weft__world_become_server(int keep);
  * had, default handlers where the program has handlers, and adopts orphans. The descriptors `keep` are moved out of the
  * way, all others closed but the standard ones. 0 or -errno. */
 int weft__world_become_worker(pid_t parent, int *keep, unsigned count);
-bool weft__world_is_open(int fd);
+uint64_t weft__world_identity(int fd); /* of the file behind it, as good as unique; 0: closed */
 
 /* ---- messages ---- */
 

@@ -152,6 +152,7 @@ typedef struct weft_process_pool_stats {
     uint64_t crashed;    /* with -EOWNERDEAD */
     uint64_t timed_out;
     uint64_t cancelled;
+    uint64_t abandoned;  /* when the pool was closed, or for want of workers */
     uint64_t retried;    /* jobs that were run again */
     uint64_t restarts;   /* workers that were replaced */
 } weft_process_pool_stats;

@@ -4,7 +4,7 @@
  *     OPEN --accept_cancel--> CANCELLED              the pool takes the job out of the queue, or kills its worker; the
  *                                                    future ends cancelled when that has happened
  *
- * Only the pool completes the future, by weft__job_finish, once for each job that it has taken. The pool holds one
+ * Only the pool completes the future, by weft__job_finish, once for each job that it has taken; weft__job_settle decides the race before. The pool holds one
  * reference meanwhile; the output belongs to the future, and goes with the last reference. */
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,8 @@ static bool leave_open(struct weft__job *self, uint32_t to) {
 bool weft__job_is_cancelled(struct weft__job *job) {
     return load_acquire(&job->state) == CANCELLED; /* pairs with accept_cancel */
 }
+
+bool weft__job_settle(struct weft__job *job) { return leave_open(job, SETTLED); }
 
 static bool accept_cancel(weft_future *future) { return leave_open((struct weft__job *)future, CANCELLED); }
 
@@ -48,7 +50,8 @@ static void give_up_output(struct weft__job *self) {
 }
 
 void weft__job_finish(struct weft__job *job, intptr_t result) {
-    bool cancelled = !leave_open(job, SETTLED);
+    leave_open(job, SETTLED);
+    bool cancelled = weft__job_is_cancelled(job);
     give_up_input(job);
     if (cancelled || weft_is_error(result)) give_up_output(job);
     weft__future_complete(&job->custom.future, cancelled ? -ECANCELED : result, cancelled, 1);

@@ -82,6 +82,8 @@ struct weft_process_pool {
  * and gives up that reference. Thread: any, without the pool's lock. */
 void weft__job_finish(struct weft__job *job, intptr_t result);
 bool weft__job_is_cancelled(struct weft__job *job);
+/* From here on no cancel request is accepted. False: one was, and the job ends cancelled. */
+bool weft__job_settle(struct weft__job *job);
 
 /* process_seat.c. Thread: any, with the pool's lock. */
 void weft__seats_fill(weft_process_pool *pool);      /* asks for workers for all empty seats */

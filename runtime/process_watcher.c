@@ -43,8 +43,8 @@ static bool take_result(weft_process_pool *pool, struct weft__seat *seat, struct
     return true;
 }
 
-static void count(weft_process_pool *pool, struct weft__job *job, intptr_t result, bool own) {
-    if (weft__job_is_cancelled(job)) pool->stats.cancelled++;
+static void settle(weft_process_pool *pool, struct weft__job *job, intptr_t result, bool own) {
+    if (!weft__job_settle(job)) pool->stats.cancelled++;
     else if (own) pool->stats.completed++;
     else if (result == -ETIMEDOUT) pool->stats.timed_out++;
     else if (result == -ESHUTDOWN) pool->stats.abandoned++;
@@ -70,7 +70,7 @@ static void collect(weft_process_pool *pool, struct weft__seat *seat) {
     bool sane = take_result(pool, seat, job, &result);
     weft__lock_acquire(&pool->lock);
     take_off(pool, seat);
-    count(pool, job, result, sane);
+    settle(pool, job, result, sane);
     if (!sane) weft__seat_doom(pool, seat);
     bool next = !seat->doomed;
     if (next) weft__seat_give_next(pool, seat, &woken);
@@ -130,7 +130,7 @@ static void on_death(weft_process_pool *pool, const struct weft__process_message
             result = bury(pool, seat, job);
         }
         if (job->queued) job = NULL;
-        else count(pool, job, result, sane);
+        else settle(pool, job, result, sane);
     }
     refill(pool, seat, message->value >= 0, &woken);
     if (pool->stats.workers == 0) weft__waiting_take_all(pool, &failed);

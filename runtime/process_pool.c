@@ -33,6 +33,7 @@
 
 int weft__pool_take(weft_process_pool *pool, struct weft__job *job, bool permit) {
     struct weft__seat *seat = NULL;
+    struct weft__line woken = {0};
     weft__lock_acquire(&pool->lock);
     if (permit) pool->granted--;
     int error = load_relaxed(&pool->error);
@@ -47,8 +48,10 @@ int weft__pool_take(weft_process_pool *pool, struct weft__job *job, bool permit)
         error = -EAGAIN;
     }
     if (!error) pool->stats.submitted++;
+    weft__waiting_grant_room(pool, &woken); /* the permit may not have been needed */
     weft__lock_release(&pool->lock);
     if (seat) weft__seat_wake(seat);
+    weft__line_wake(&woken);
     return error;
 }
 

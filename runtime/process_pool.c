@@ -14,7 +14,7 @@
  * worker's death is reported: if it was done after all, it has its result. A doomed seat gets no job: so a kill never
  * hits another one.
  *
- * A seat whose worker dies gets another one at once; but after BARREN_MOST lives in a row in which no job was begun, or
+ * A seat whose worker dies gets another one at once; but after BARREN_MOST lives in a row without a job, or
  * if the server cannot fork, it stays empty until the next submission. If all seats are empty, what waits is failed. */
 #include "process_pool.h"
 

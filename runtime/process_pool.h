@@ -48,7 +48,7 @@ struct weft__seat {
     uint32_t number;                  /* of the last job: see process_slot.h */
     uint32_t life;                    /* of the worker, counted from 1 */
     uint32_t first_number;            /* what `number` was at the beginning of this life */
-    uint8_t barren;                   /* lives in a row that ended without beginning a job */
+    uint8_t barren;                   /* lives in a row in which it was given no job */
     bool alive;                       /* asked for, and not known to be dead */
     bool doomed;                      /* being killed: gets no more jobs */
 };

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "world_process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -39,10 +40,27 @@
 
 /* ---- processes ---- */
 
+/* A thread that has been joined may still be on its way out of the kernel: it no longer counts. */
+static bool is_leaving(const char *thread) {
+    enum { PF_EXITING = 4 }; /* of the kernel's flags, the ninth field */
+    char path[64];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", thread);
+    FILE *file = fopen(path, "re");
+    if (!file) return true; /* gone */
+    int found = fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %u", &flags);
+    fclose(file);
+    return found == 1 && flags & PF_EXITING;
+}
+
 unsigned weft__world_threads(void) {
-    struct stat task; /* a process' threads are directories there; each is a link, as are . and .. */
-    if (VALUE_OF(stat("/proc/self/task", &task)) < 0 || task.st_nlink < 3) return 0;
-    unsigned threads = (unsigned)task.st_nlink - 2;
+    int saved = errno;
+    unsigned threads = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *entry; tasks && (entry = readdir(tasks));)
+        if (entry->d_name[0] != '.' && !is_leaving(entry->d_name)) threads++;
+    if (tasks) closedir(tasks);
+    errno = saved;
 #ifdef WEFT__TSAN
     threads -= threads > 1; /* its own, which it stops for a fork */
 #endif

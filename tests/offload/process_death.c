@@ -9,7 +9,7 @@ static _Atomic long *page; /* shared with all workers */
 
 WEFT_JOB(own_pid) { return getpid(); }
 
-static int *volatile nowhere;
+static int *volatile nowhere = (int *)16;
 WEFT_JOB(segfaults) { return *nowhere = 1; }
 WEFT_JOB(aborts) { abort(); }
 WEFT_JOB(kills_itself) { return kill(getpid(), SIGKILL); } /* as the kernel does when memory is short */

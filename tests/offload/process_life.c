@@ -83,7 +83,9 @@ static intptr_t find_it_working(void *arg) {
     return 0;
 }
 
-static void with_threads(void) {
+/* Not in a child: there TSan has up to two threads of its own, and weft__world_threads cannot tell. */
+static void test_with_threads(void **state) {
+    (void)state;
     pthread_t thread = thread_start(idle_thread, NULL);
     struct capture capture = capture_begin();
     must_equal(weft_process_pool_prepare(), -EBUSY);
@@ -92,11 +94,7 @@ static void with_threads(void) {
     atomic_store(&thread_may_end, true);
     thread_join(thread);
     must_equal(run_on(2, find_it_working, NULL), 0);
-}
-
-static void test_with_threads(void **state) {
-    (void)state;
-    assert_int_equal(in_child(with_threads), 0);
+    atomic_store(&thread_may_end, false);
 }
 
 static void prepared(void) {
@@ -411,12 +409,18 @@ static void test_no_processes(void **state) {
 int main(void) {
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_on_plain_threads),  cmocka_unit_test(test_with_threads),
-        cmocka_unit_test(test_prepared),          cmocka_unit_test(test_on_a_loop_of_ones_own),
-        cmocka_unit_test(test_over_several_runs), cmocka_unit_test(test_two_pools),
-        cmocka_unit_test(test_many_submitters),   cmocka_unit_test(test_closing),
-        cmocka_unit_test(test_closing_in_a_callback), cmocka_unit_test(test_program_forks),
-        cmocka_unit_test(test_killed_program),    cmocka_unit_test(test_few_descriptors),
+        cmocka_unit_test(test_on_plain_threads),
+        cmocka_unit_test(test_on_a_loop_of_ones_own), /* before the next one: a process is told only once */
+        cmocka_unit_test(test_with_threads),
+        cmocka_unit_test(test_prepared),
+        cmocka_unit_test(test_over_several_runs),
+        cmocka_unit_test(test_two_pools),
+        cmocka_unit_test(test_many_submitters),
+        cmocka_unit_test(test_closing),
+        cmocka_unit_test(test_closing_in_a_callback),
+        cmocka_unit_test(test_program_forks),
+        cmocka_unit_test(test_killed_program),
+        cmocka_unit_test(test_few_descriptors),
         cmocka_unit_test(test_no_processes)};
     return run_process_group(tests);
 }

@@ -7,6 +7,12 @@
 #define JOBS ROUNDS(10000)
 #define AT_ONCE 64
 
+#if defined(WEFT__TSAN) || defined(WEFT__ASAN)
+#define KILL_EVERY WEFT_MS(30) /* a fork takes ten times as long */
+#else
+#define KILL_EVERY WEFT_MS(3)
+#endif
+
 static _Atomic long *runs; /* per job, shared with the workers: how often it has begun, and how often ended */
 
 struct order {
@@ -35,7 +41,7 @@ static void *kill_workers(void *server) {
         pid_t workers[16];
         unsigned count = children_of((pid_t)(intptr_t)server, workers, 16);
         if (count && kill(workers[round % count], SIGKILL) == 0) atomic_fetch_add(&kills, 1);
-        weft_sleep(WEFT_MS(3));
+        weft_sleep(KILL_EVERY);
     }
     return NULL;
 }

@@ -205,7 +205,8 @@ static intptr_t three_way_race(void *arg) {
         weft_job_options limit = {.timeout_ns = WEFT_US(1 + round * 7 % 1000)};
         weft_future *job = weft_process_pool_submit(pool, nothing, NULL, 0, limit);
         weft_task *canceller = weft_create_task(cancel_it(job, (int)(round * 377 % 400000)));
-        intptr_t result = weft_join(job), accepted = weft_join(canceller);
+        intptr_t result = weft_await(job), accepted = weft_join(canceller);
+        weft_release(job);
         must(accepted ? result == -ECANCELED : result == 1 || result == -ETIMEDOUT);
         outcomes[result == 1 ? 0 : result == -ECANCELED ? 1 : 2]++;
     }

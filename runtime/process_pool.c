@@ -14,8 +14,8 @@
  * worker's death is reported: if it was done after all, it has its result. A doomed seat gets no job: so a kill never
  * hits another one.
  *
- * A seat whose worker dies gets another one at once; but after BARREN_MOST lives in a row without a job, or
- * if the server cannot fork, it stays empty until the next submission. If all seats are empty, what waits is failed. */
+ * A seat whose worker dies gets another one at once; but after BARREN_MOST lives in a row without a job, or if the
+ * server cannot fork, it stays empty until the next submission. If all seats are empty, what waits is failed. */
 #include "process_pool.h"
 
 #include <stdio.h>
@@ -226,7 +226,9 @@ static void join_watcher(weft_process_pool *pool) {
     weft__lock_release(&pool->lock);
     if (!mine) return;
     weft__world_thread_join(&pool->watcher);
+    weft__lock_acquire(&pool->lock); /* another closer may be about to ring */
     close_descriptors(pool);
+    weft__lock_release(&pool->lock);
     weft__process_server_release();
 }
 
@@ -247,17 +249,18 @@ int weft_process_pool_close(weft_process_pool *pool, int64_t timeout_ns) {
     uint32_t token = wait_until(pool, &pool->drained, is_drained, weft__deadline(timeout_ns), false);
     if (token == WEFT__CANCELLED_TOKEN) return -ECANCELED;
     weft__lock_acquire(&pool->lock);
+    bool late = !is_drained(pool);
     pool->stopping = true;
-    weft__lock_release(&pool->lock);
     weft__world_ring(pool->bell);
+    weft__lock_release(&pool->lock);
     wait_until(pool, &pool->ended, is_gone, INT64_MAX, true);
     join_watcher(pool);
-    return token == WEFT__TIMED_OUT ? -ETIMEDOUT : 0;
+    return late ? -ETIMEDOUT : 0;
 }
 
 int weft_process_pool_release(weft_process_pool *pool) {
     if (!pool || pool == &no_memory) return 0;
-    int result = pool->joined ? 0 : weft_process_pool_close(pool, 0);
+    int result = weft_process_pool_close(pool, 0);
     if (result == -ECANCELED) result = weft_process_pool_close(pool, 0); /* the request was for the wait */
     if (result == -EDEADLK || result == -EPERM) return result;
     weft__pool_release(pool);

@@ -180,7 +180,7 @@ static int64_t look_at_deadlines(weft_process_pool *pool) {
         if (seat->deadline_ns == INT64_MAX) continue;
         if (!now_ns) now_ns = weft__world_now();
         expire(pool, seat, now_ns);
-        if (seat->deadline_ns < next_ns) next_ns = seat->deadline_ns;
+        if (!seat->doomed && seat->deadline_ns < next_ns) next_ns = seat->deadline_ns;
     }
     pool->watched_until_ns = next_ns;
     weft__lock_release(&pool->lock);

@@ -21,7 +21,8 @@
  * may call weft_run.
  *
  * If the program has any job, weft_run begins by starting the fork server, a process which makes the workers, and
- * stops it when neither a run nor a pool needs it. If the program is killed, the fork server kills them. */
+ * stops it when neither a run nor a pool needs it. If the program is killed, the fork server kills them. It is the only
+ * child that the program gets: a wait for any child may meet it. */
 #ifndef WEFT_PROCESS_POOL_H
 #define WEFT_PROCESS_POOL_H
 

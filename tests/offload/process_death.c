@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "runtime/process_slot.h"
+
 static _Atomic long *page; /* shared with all workers */
 
 WEFT_JOB(own_pid) { return getpid(); }
@@ -172,6 +174,40 @@ WEFT_JOB(scribbles_and_hangs) {
     return 0;
 }
 
+/* Says that it is done, with an output that nobody can have, and dies. */
+WEFT_JOB_OF(lies, uint64_t[2], int) {
+    struct weft__slot *slot = weft__container_of(in, struct weft__slot, input);
+    *out = 1;
+    slot->output_in_region = (uint32_t)(*in)[0];
+    slot->output_bytes = (*in)[1];
+    slot->result = 1;
+    atomic_store(&slot->done, atomic_load(&slot->command));
+    _exit(0);
+}
+
+static void must_not_be_believed(weft_process_pool *pool, uint64_t in_region, uint64_t bytes) {
+    int output;
+    uint64_t lie[2] = {in_region, bytes};
+    must_equal(weft_process_pool_call(pool, lies, lie, sizeof lie, &output, sizeof output), -EBADMSG);
+}
+
+static intptr_t liars(void *arg) {
+    (void)arg;
+    weft_process_pool *pool = pool_of(1);
+    must_not_be_believed(pool, 0, WEFT__SLOT_INLINE + 1);
+    must_not_be_believed(pool, 0, UINT64_MAX);
+    must_not_be_believed(pool, 1, ((uint64_t)64 << 20) + 1);
+    must_not_be_believed(pool, 1, UINT64_MAX);
+    must(weft_join(start_job(pool, own_pid)) > 0);
+    end_pool(pool);
+    return 0;
+}
+
+static void test_liars(void **state) {
+    (void)state;
+    on_all(liars);
+}
+
 WEFT_JOB(blocks_signals) {
     sigset_t all;
     sigfillset(&all);
@@ -310,7 +346,7 @@ int main(void) {
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds_of_death), cmocka_unit_test(test_timeouts), cmocka_unit_test(test_retries),
-        cmocka_unit_test(test_poison),         cmocka_unit_test(test_offspring_dies),
+        cmocka_unit_test(test_poison),         cmocka_unit_test(test_liars),   cmocka_unit_test(test_offspring_dies),
         cmocka_unit_test(test_without_a_server)};
     return run_process_group(tests);
 }

@@ -123,6 +123,24 @@ static void test_misuse(void **state) {
     on_all(misuse);
 }
 
+/* A worker that has gone to sleep is woken. */
+static intptr_t sleeping_worker(void *arg) {
+    (void)arg;
+    weft_process_pool *pool = pool_of(1);
+    for (int i = 0; i < 20; i++) {
+        intptr_t pid = weft_join(start_job(pool, own_pid));
+        must(pid > 0);
+        while (!is_asleep((pid_t)pid)) must_equal(weft_sleep(WEFT_US(100)), 0);
+    }
+    end_pool(pool);
+    return 0;
+}
+
+static void test_sleeping_worker(void **state) {
+    (void)state;
+    on_all(sleeping_worker);
+}
+
 /* ---- back-pressure ---- */
 
 static _Atomic int submitted;
@@ -174,6 +192,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_EX2_another_process), cmocka_unit_test(test_EX2_loop_ticks_continue),
         cmocka_unit_test(test_EX3_a_dead_worker_is_an_error), cmocka_unit_test(test_misuse),
-        cmocka_unit_test(test_full_queue)};
+        cmocka_unit_test(test_sleeping_worker), cmocka_unit_test(test_full_queue)};
     return run_process_group(tests);
 }

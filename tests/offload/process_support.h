@@ -30,6 +30,16 @@ __attribute__((unused)) static pid_t fork_server(void) {
 
 __attribute__((unused)) static bool is_alive(pid_t pid) { return kill(pid, 0) == 0; }
 
+/* Whether a process, of one thread, sleeps in the kernel. */
+__attribute__((unused)) static bool is_asleep(pid_t pid) {
+    char path[64], state = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    must(file && fscanf(file, "%*d %*s %c", &state) == 1);
+    fclose(file);
+    return state == 'S';
+}
+
 /* Gives the CPU away until `condition`; the test's own time limit ends it. */
 #define wait_for_it(condition)                                                                               \
     do                                                                                                       \

@@ -38,6 +38,7 @@ int weft__pool_take(weft_process_pool *pool, struct weft__job *job, bool permit)
     if (permit) pool->granted--;
     int error = load_relaxed(&pool->error);
     if (!error && pool->stats.workers < pool->seat_count) weft__seats_fill(pool);
+    if (!error && pool->stats.workers == 0) error = -EOWNERDEAD; /* and no more can be had */
     if (!error && pool->idle) {
         seat = pool->idle;
         pool->idle = seat->next_idle;

@@ -87,7 +87,7 @@ bool weft__job_settle(struct weft__job *job);
 
 /* process_seat.c. Thread: any, with the pool's lock. */
 void weft__seats_fill(weft_process_pool *pool);      /* asks for workers for all empty seats */
-void weft__seat_fill(weft_process_pool *pool, struct weft__seat *seat);
+bool weft__seat_fill(weft_process_pool *pool, struct weft__seat *seat); /* false: it could not even be asked for */
 void weft__seat_give(weft_process_pool *pool, struct weft__seat *seat, struct weft__job *job);
 /* The job that has waited longest; none: the seat is idle. */
 void weft__seat_give_next(weft_process_pool *pool, struct weft__seat *seat, struct weft__line *woken);
@@ -104,7 +104,7 @@ void weft__waiting_take_all(weft_process_pool *pool, struct weft__list *taken);
 void weft__waiting_finish(struct weft__list *taken, int error); /* without the lock */
 /* Grants those that wait for the end of all jobs, if that has come. */
 void weft__waiting_look_if_drained(weft_process_pool *pool, struct weft__line *woken);
-void weft__pool_tell_server(weft_process_pool *pool, enum weft__process_word word, const struct weft__seat *seat);
+int weft__pool_tell_server(weft_process_pool *pool, enum weft__process_word word, const struct weft__seat *seat);
 
 /* process_watcher.c: the watcher's thread; arg is the pool. Its poller has tags for bell and channel; others are the
  * addresses of seats. */

@@ -1,4 +1,4 @@
-/* The seats of a process pool, and the queue before them. All but weft__seat_wake and weft__waiting_finish_all are called
+/* The seats of a process pool, and the queue before them. All but weft__seat_wake and weft__waiting_finish are called
  * under the pool's lock. The protocols are in process_slot.h and process_pool.c. */
 #include <string.h>
 
@@ -9,21 +9,21 @@
 
 /* ---- seats ---- */
 
-void weft__pool_tell_server(weft_process_pool *pool, enum weft__process_word word, const struct weft__seat *seat) {
+int weft__pool_tell_server(weft_process_pool *pool, enum weft__process_word word, const struct weft__seat *seat) {
     struct weft__process_message message = {.word = word};
-    if (pool->channel < 0) return;
+    if (pool->channel < 0) return -EPIPE;
     if (seat) {
         message.index = seat->index;
         message.life = seat->life;
     }
-    weft__world_send(pool->channel, &message, sizeof message, seat ? &seat->bell : NULL,
-                     word == WEFT__PROCESS_FORK); /* without a server: the watcher finds out */
+    return weft__world_send(pool->channel, &message, sizeof message, seat ? &seat->bell : NULL,
+                            word == WEFT__PROCESS_FORK);
 }
 
 void weft__seat_doom(weft_process_pool *pool, struct weft__seat *seat) {
     if (seat->doomed) return;
     seat->doomed = true;
-    weft__pool_tell_server(pool, WEFT__PROCESS_KILL, seat);
+    weft__pool_tell_server(pool, WEFT__PROCESS_KILL, seat); /* fails without a server, and then the worker is dead */
 }
 
 bool weft__seat_is_done(const struct weft__seat *seat) {
@@ -42,17 +42,17 @@ void weft__seat_leave_idle(weft_process_pool *pool, struct weft__seat *seat) {
 }
 
 /* The slot is as if its last job were done. */
-void weft__seat_fill(weft_process_pool *pool, struct weft__seat *seat) {
+bool weft__seat_fill(weft_process_pool *pool, struct weft__seat *seat) {
     seat->life++;
     seat->first_number = seat->number;
-    seat->alive = true;
     seat->doomed = false;
     store_relaxed(&seat->slot->sleeping, 0);
     store_relaxed(&seat->slot->begun, seat->number);
     store_relaxed(&seat->slot->done, seat->number);
     store_release(&seat->slot->command, seat->number); /* the message carries them to the worker */
-    pool->stats.workers++;
-    weft__pool_tell_server(pool, WEFT__PROCESS_FORK, seat);
+    seat->alive = weft__pool_tell_server(pool, WEFT__PROCESS_FORK, seat) == 0;
+    pool->stats.workers += seat->alive;
+    return seat->alive;
 }
 
 static void write_slot(weft_process_pool *pool, struct weft__seat *seat, const struct weft__job *job) {
@@ -139,8 +139,7 @@ void weft__seats_fill(weft_process_pool *pool) {
         struct weft__seat *seat = &pool->seats[i];
         if (seat->alive) continue;
         seat->barren = 0;
-        weft__seat_fill(pool, seat);
-        become_idle(pool, seat);
+        if (weft__seat_fill(pool, seat)) become_idle(pool, seat);
     }
 }
 

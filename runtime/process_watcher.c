@@ -103,8 +103,8 @@ static void refill(weft_process_pool *pool, struct weft__seat *seat, bool made, 
     seat->barren = seat->number != seat->first_number ? 0 : seat->barren + 1;
     seat->alive = false;
     if (pool->stopping || pool->channel < 0 || !made || seat->barren >= BARREN_MOST) return;
+    if (!weft__seat_fill(pool, seat)) return;
     pool->stats.restarts++;
-    weft__seat_fill(pool, seat);
     weft__seat_give_next(pool, seat, woken);
 }
 

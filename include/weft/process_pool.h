@@ -168,8 +168,8 @@ weft_process_pool_stats weft_process_pool_get_stats(const weft_process_pool *poo
  * it, takes the job out of the queue, or kills it, and it ends when the worker is dead. Giving it up lets the job go on.
  * Thread: any. Suspends: no. Owns: the caller holds one reference; `input` stays the caller's.
  * Errors: never NULL; the job's own; -EINVAL (NULL, not a job), -EAGAIN (the queue is full), -EMSGSIZE (the input is over
- * the cap), -ENOMEM; -EOWNERDEAD (it crashed: see weft_job_status), -ETIMEDOUT, -ECANCELED, -EBADMSG (it has overwritten
- * what was not its own), -ESHUTDOWN (closed), and those of weft_process_pool_error. */
+ * the cap), -ENOMEM; -EOWNERDEAD (it crashed: see weft_job_status; or no worker can be had), -ETIMEDOUT, -ECANCELED,
+ * -EBADMSG (it has overwritten what was not its own), -ESHUTDOWN (closed), and those of weft_process_pool_error. */
 weft_future *weft_process_pool_submit(weft_process_pool *pool, const weft_job_descriptor *job, const void *input,
                                       size_t input_bytes, weft_job_options options);
 

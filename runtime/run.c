@@ -7,6 +7,7 @@
 
 #include "assert.h"
 #include "context.h"
+#include "process_slot.h"
 #include "worker.h"
 
 #define SPIN_NS 20000
@@ -155,6 +156,8 @@ intptr_t weft_run_with(weft_options options, weft_future *main) {
     struct run run = {.main = main, .main_done.serve = serve_main_done};
     weft__world_on_fork(weft__slab_hold, weft__slab_let_go);
     intptr_t result = weft__world_worker() ? -EDEADLK : weft__options_check(&options);
+    /* Before there is a ring or a thread. An error is told to whoever makes a pool. */
+    bool served = result == 0 && weft__process_server_wanted() && weft__process_server_acquire() == 0;
     if (result == 0) {
         run.runtime = weft__runtime_new(&options);
         if (run.runtime) run.runtime->executors.wait_ns = options.executor_ns;
@@ -165,6 +168,7 @@ intptr_t weft_run_with(weft_options options, weft_future *main) {
     else result = weft__without_sigpipe(run_in, &run);
     if (run.runtime) weft__runtime_free(run.runtime);
     free(run.threads);
+    if (served) weft__process_server_release();
     return result;
 }
 

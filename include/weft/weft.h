@@ -14,6 +14,7 @@
 #include <weft/io.h>
 #include <weft/loop.h>
 #include <weft/parallel.h>
+#include <weft/process_pool.h>
 #include <weft/queue.h>
 #include <weft/run.h>
 #include <weft/signal.h>

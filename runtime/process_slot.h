@@ -35,7 +35,7 @@
 
 #include "atomics.h"
 
-#define WEFT__SLOT_INLINE 4096 /* payloads up to this size travel in the slot: a copy of 4 KiB costs less than a mapping */
+#define WEFT__SLOT_INLINE 4096 /* payloads up to this size travel in the slot: a copy costs less than a mapping */
 #define WEFT__SLOT_BYTES (3 * 4096)
 
 struct weft__slot {
@@ -90,9 +90,9 @@ const weft_job_descriptor *weft__jobs_at(size_t index);
 /* -1: not one of them. */
 ptrdiff_t weft__jobs_index(const weft_job_descriptor *job);
 
-/* process_server.c. wanted: whether weft_run is to start the fork server: not in a program without jobs, nor in a
- * worker, where a job may run it. acquire starts the fork server unless it runs: 0, -EBUSY (the process has other threads, or runs a
- * loop here), -ENOMEM, -EAGAIN, -EMFILE; release stops it when nobody needs it any more. open hands it a pool's file and
+/* process_server.c. wanted: whether weft_run is to start the fork server: not in a program without jobs, nor in a worker,
+ * where a job may call it. acquire starts it unless it runs: 0, -EBUSY (the process has other threads, or runs a loop
+ * here), -ENOMEM, -EAGAIN, -EMFILE; release stops it when nobody needs it any more. open hands it a pool's file, and
  * returns the program's end of the pool's channel, or -errno. */
 bool weft__process_server_wanted(void);
 int weft__process_server_acquire(void);

@@ -21,7 +21,9 @@
 extern const weft_job_descriptor __start_weft_jobs[] SECTION_END;
 extern const weft_job_descriptor __stop_weft_jobs[] SECTION_END;
 
-size_t weft__jobs_count(void) { return ((uintptr_t)__stop_weft_jobs - (uintptr_t)__start_weft_jobs) / sizeof *__start_weft_jobs; }
+size_t weft__jobs_count(void) {
+    return ((uintptr_t)__stop_weft_jobs - (uintptr_t)__start_weft_jobs) / sizeof *__start_weft_jobs;
+}
 
 const weft_job_descriptor *weft__jobs_at(size_t index) { return &__start_weft_jobs[index]; }
 
@@ -96,7 +98,7 @@ static void run(struct worker *self, uint32_t number) {
     self->output_offset = slot->output_offset;
     self->output_bytes = 0;
     self->output_in_region = false;
-    store_release(&slot->begun, number); /* pairs with the load in process_pool.c */
+    store_release(&slot->begun, number); /* pairs with the loads in process_watcher.c */
     intptr_t result = descriptor->run(&job);
     fflush(stdout);
     slot->result = result;
@@ -152,7 +154,7 @@ void weft__process_worker_main(struct weft__worker_start start) {
         last = next_command(self.slot, last);
         run(&self, last);
         bool fit = is_fit(&self);
-        store_release(&self.slot->done, last); /* pairs with the load in process_pool.c */
+        store_release(&self.slot->done, last); /* W3, pairs with weft__seat_is_done */
         if (!fit) leave();
         weft__world_ring(self.bell);
     }

@@ -179,7 +179,9 @@ int weft__world_become_worker(pid_t parent, int *keep, unsigned count) {
 
 /* ---- messages ---- */
 
-int weft__world_channel(int ends[2]) { return (int)VALUE_OF(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)); }
+int weft__world_channel(int ends[2]) {
+    return (int)VALUE_OF(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+}
 
 union control {
     struct cmsghdr header;
@@ -211,7 +213,8 @@ static void take_fds(struct msghdr *header, int fds[WEFT__MESSAGE_FDS]) {
 int weft__world_receive(int end, void *message, size_t bytes, int fds[WEFT__MESSAGE_FDS], bool wait) {
     struct iovec part = {message, bytes};
     union control control;
-    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+                            .msg_controllen = sizeof control};
     for (unsigned i = 0; i < WEFT__MESSAGE_FDS; i++) fds[i] = -1;
     long got;
     do got = VALUE_OF(recvmsg(end, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT)));

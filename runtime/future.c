@@ -12,6 +12,7 @@ void weft__future_init(weft_future *future, enum weft__kind kind) {
     future->waiters = NULL;
     future->site = NULL;
     future->kind = (uint8_t)kind;
+    future->temporary = false;
     atomic_init(&future->message, NULL);
 }
 

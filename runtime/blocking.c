@@ -124,9 +124,7 @@ int weft_leave_blocking(void) {
     return 0;
 }
 
-struct weft__worker *weft__blocking_end(void) {
-    struct weft__worker *worker = weft__world_worker();
-    if (worker) return worker;
+struct weft__worker *weft__blocking_forgotten(void) {
     move_back(weft__world_pool_thread());
     return weft__world_worker();
 }

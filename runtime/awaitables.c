@@ -35,7 +35,7 @@ void weft__awaitables_discard(weft_future *const *awaitables, size_t count) {
     for (size_t i = 0; awaitables && i < count; i++) {
         weft_future *future = awaitables[i];
         if (weft_iscoroutine(future)) weft_coroutine_close(future);
-        else if (weft__custom_of(future) && !named_before(awaitables, i)) weft__release_temporary(future);
+        else if (!named_before(awaitables, i)) weft__release_temporary(future);
     }
     for (size_t i = 0; awaitables && i < count; i++) weft_release(awaitables[i]);
 }

@@ -8,7 +8,7 @@
  *
  *     state: NEW --admit, under the pool's lock--> QUEUED --claim, under it--> TAKEN    a thread runs the task
  *             |                                     |  +----claim, then drop--> TAKEN   woken, with an error
- *             +----------cancel------------------- -+--cancel--> CANCELLED              woken, if it was QUEUED
+ *             +------------------cancel-------------+--cancel--> CANCELLED              woken, if it was QUEUED
  *
  * The item lives on the task's stack. Who makes it CANCELLED may wake the task before the item is out of the
  * queue; so the task withdraws it before it goes on, which takes the lock and thereby waits for whoever is at it.
@@ -125,9 +125,7 @@ int weft_leave_blocking(void) {
     return 0;
 }
 
-struct weft__worker *weft__blocking_end(void) {
-    struct weft__worker *worker = weft__world_worker();
-    if (worker) return worker;
+struct weft__worker *weft__blocking_forgotten(void) {
     move_back(weft__world_pool_thread());
     return weft__world_worker();
 }

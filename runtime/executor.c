@@ -197,7 +197,9 @@ weft_future *weft_run_in_executor(weft_loop *loop, weft_thread_pool *pool, weft_
 
 weft_future *weft_to_thread(weft_fn *fn, void *arg) {
     if (!weft_get_running_loop()) return weft__future_failed(-EPERM);
-    return run_in_default(NULL, fn, arg, *weft__context_current(), WEFT__SITE());
+    weft_future *future = run_in_default(NULL, fn, arg, *weft__context_current(), WEFT__SITE());
+    if (future->kind == WEFT__KIND_FUTURE) future->temporary = true; /* read by whoever the caller gives it to */
+    return future;
 }
 
 int weft_set_default_executor(weft_loop *loop, weft_thread_pool *pool) {
@@ -221,17 +223,21 @@ int weft_set_default_executor(weft_loop *loop, weft_thread_pool *pool) {
     return error;
 }
 
-/* From here on there is no default executor. Returns what there was, with a reference. */
-static weft_thread_pool *retire_executor(struct weft__runtime *runtime) {
+/* From here on there is no default executor, unless the caller cannot wait for its end. Returns what there was, with
+ * a reference, or NULL. */
+static weft_thread_pool *retire_executor(struct weft__runtime *runtime, int *error) {
     weft__lock_acquire(&runtime->executors.lock);
-    runtime->executors.executor_shut = true;
-    weft_thread_pool *pool = runtime->executors.executor ? weft__pool_ref(runtime->executors.executor) : NULL;
+    weft_thread_pool *pool = runtime->executors.executor;
+    *error = pool ? weft__pool_may_close(pool) : 0;
+    if (!*error) runtime->executors.executor_shut = true;
+    if (!*error && pool) weft__pool_ref(pool);
     weft__lock_release(&runtime->executors.lock);
-    return pool;
+    return *error ? NULL : pool;
 }
 
 static int close_executor(weft_thread_pool *pool, int64_t timeout_ns) {
-    int error = pool ? weft_thread_pool_close(pool, timeout_ns) : 0;
+    if (!pool) return 0;
+    int error = weft_thread_pool_close(pool, timeout_ns);
     if (error == -ETIMEDOUT)
         fprintf(stderr, "weft: jobs of the default executor still run after %.3g s\n", (double)timeout_ns / 1e9);
     weft__pool_unref(pool);
@@ -243,9 +249,9 @@ int weft_shutdown_default_executor(weft_loop *loop, int64_t timeout_ns) {
     int error = 0;
     struct weft__runtime *runtime = enter_runtime(&loop, &inside, &error);
     if (!runtime) return error;
-    weft_thread_pool *pool = retire_executor(runtime);
+    weft_thread_pool *pool = retire_executor(runtime, &error);
     leave_runtime(loop, inside);
-    return close_executor(pool, timeout_ns);
+    return error ? error : close_executor(pool, timeout_ns);
 }
 
 bool weft__executor_any(struct weft__runtime *runtime) {
@@ -257,5 +263,6 @@ bool weft__executor_any(struct weft__runtime *runtime) {
 }
 
 void weft__executor_finish(struct weft__runtime *runtime) {
-    if (weft__executor_any(runtime)) close_executor(retire_executor(runtime), runtime->executors.wait_ns);
+    int error;
+    if (weft__executor_any(runtime)) close_executor(retire_executor(runtime, &error), runtime->executors.wait_ns);
 }

@@ -64,6 +64,7 @@ struct weft_future {
     uint8_t kind;                 /* const after init */
     uint8_t stack_class;          /* const after init; tasks: see run.h */
     uint8_t arg_kind;             /* const after init; tasks: enum weft__arg */
+    uint8_t temporary;            /* const once shared; plain futures: consumed by the first call that takes it */
 };
 
 /* A future that is no task. */
@@ -120,10 +121,13 @@ struct weft__custom {
 static inline struct weft__custom *weft__custom_of(weft_future *future) {
     return future && future->kind == WEFT__KIND_CUSTOM ? (struct weft__custom *)future : NULL;
 }
-/* Gives up a reference on what the first call that takes it consumes; but for coroutines. */
-static inline void weft__release_temporary(weft_future *future) {
+/* Whether the first call that takes it consumes it; but for coroutines. And gives up that reference. */
+static inline bool weft__is_temporary_future(weft_future *future) {
     struct weft__custom *custom = weft__custom_of(future);
-    if (custom && custom->ops->temporary) weft_release(future);
+    return custom ? custom->ops->temporary : future && future->temporary;
+}
+static inline void weft__release_temporary(weft_future *future) {
+    if (weft__is_temporary_future(future)) weft_release(future);
 }
 
 /* A fresh custom future, a slab record, with one reference; NULL without memory. */
@@ -139,6 +143,7 @@ static inline void weft__future_init(weft_future *future, enum weft__kind kind) 
     future->waiters = NULL;
     future->site = NULL;
     future->kind = (uint8_t)kind;
+    future->temporary = false;
     atomic_init(&future->message, NULL);
 }
 

@@ -85,11 +85,10 @@ static inline bool weft__is_coroutine(weft_future *future) {
 }
 
 /* What the first call that takes it consumes: an undriven coroutine (or a driven one, which takes no more), a
- * gather, a shield. */
+ * gather, a shield, a weft_to_thread. */
 static inline bool weft__is_temporary(weft_future *future) {
     struct weft__task *task = weft__task_of(future);
-    struct weft__custom *custom = weft__custom_of(future);
-    return task ? !task->runtime : custom && custom->ops->temporary;
+    return task ? !task->runtime : weft__is_temporary_future(future);
 }
 
 static inline void *weft__task_arg(struct weft__task *task) {

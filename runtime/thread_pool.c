@@ -443,12 +443,18 @@ static int wait_for_end(weft_thread_pool *pool, struct weft__parker *parker) {
     return token == WEFT__TIMED_OUT ? -ETIMEDOUT : -ECANCELED;
 }
 
+int weft__pool_may_close(weft_thread_pool *pool) {
+    struct weft__parker parker;
+    return is_ours(pool) ? -EDEADLK : weft__parker_init(&parker);
+}
+
 int weft_thread_pool_close(weft_thread_pool *pool, int64_t timeout_ns) {
     struct weft__parker parker;
     if (!pool) return -EINVAL;
     if (pool->generation != weft__world_generation()) return -EPERM;
-    int error = is_ours(pool) ? -EDEADLK : weft__parker_init(&parker);
+    int error = weft__pool_may_close(pool);
     if (error) return error;
+    weft__parker_init(&parker);
     parker.deadline_ns = weft__deadline(timeout_ns);
     weft__pool_shut(pool);
     error = wait_for_end(pool, &parker);

@@ -185,7 +185,11 @@ static inline struct weft__task *weft__running_task(void) {
 }
 /* Takes a body that has just returned out of its blocking region, if it is in one. Returns its worker.
  * Thread: a task's. */
-struct weft__worker *weft__blocking_end(void);
+struct weft__worker *weft__blocking_forgotten(void);
+static inline struct weft__worker *weft__blocking_end(void) {
+    struct weft__worker *worker = weft__world_worker();
+    return __builtin_expect(worker != NULL, 1) ? worker : weft__blocking_forgotten();
+}
 
 /* budget.c: charges the running task one unit for something that did not suspend; yields when it is used up, after
  * which `look` looks every 16 units. Thread: task. */

@@ -35,7 +35,7 @@ weft_async(non_blocking_io) {
 
 weft_async(stalling) { return blocking_io(NULL); }
 
-weft_async(in_a_thread) { return weft_join(weft_to_thread(blocking_io, NULL)); }
+weft_async(in_a_thread) { return weft_await(weft_to_thread(blocking_io, NULL)); }
 
 weft_async(in_place) {
     int error = weft_enter_blocking();

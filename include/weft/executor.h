@@ -1,6 +1,6 @@
 /* weft/executor.h: code that blocks, away from the loops.
  *
- *     intptr_t size = weft_join(weft_to_thread(measure_file, path));      one call, in a thread of a pool
+ *     intptr_t size = weft_await(weft_to_thread(measure_file, path));     one call, in a thread of a pool
  *
  *     int error = weft_enter_blocking();                                  or the task itself, with its own stack
  *     if (error < 0) return error;
@@ -69,7 +69,8 @@ typedef struct weft_thread_pool_stats {
     size_t waiting;     /* submitters that wait for a place in the queue */
 } weft_thread_pool_stats;
 
-/* Thread: any. Suspends: no. Owns: the caller. Errors: -EINVAL (NULL), -EPERM (a forked child). */
+/* Fills `stats` with what holds at this moment.
+ * Thread: any. Suspends: no. Owns: the caller. Errors: -EINVAL (NULL), -EPERM (a forked child). */
 int weft_thread_pool_get_stats(weft_thread_pool *pool, weft_thread_pool_stats *stats);
 
 /* ---- the default executor ---- */
@@ -77,13 +78,14 @@ int weft_thread_pool_get_stats(weft_thread_pool *pool, weft_thread_pool_stats *s
 /* weft_thread_pool_submit to `pool`, or with NULL to the default executor of `loop`'s runtime, which is made at
  * first use (loop.run_in_executor). The future belongs to `loop`; NULL: the running one.
  * Thread: any. Suspends: as weft_thread_pool_submit. Owns: as weft_thread_pool_submit. Errors: as
- * weft_thread_pool_submit; -EPERM (no loop), -ESHUTDOWN (the loop is closed, or its default executor shut down).
- * */
+ * weft_thread_pool_submit; -EPERM (no loop), -ESHUTDOWN (the loop is closed, or its executor shut down). */
 weft_future *weft_run_in_executor(weft_loop *loop, weft_thread_pool *pool, weft_fn *fn, void *arg);
 
-/* Runs fn(arg) in the default executor, in a copy of the caller's context (asyncio.to_thread). Unlike there it is
- * no coroutine: the job is submitted when the call returns, awaited or not.
- * Thread: loop. Otherwise as weft_run_in_executor. */
+/* Runs fn(arg) in the default executor, in a copy of the caller's context (asyncio.to_thread). Like a coroutine it
+ * is a temporary: the first call that takes it (weft_await, weft_gather, weft_wait_for ...) consumes it, and
+ * weft_ref keeps it longer. Unlike one it is submitted when the call returns, awaited or not.
+ * Thread: loop. Suspends: as weft_thread_pool_submit. Owns: the temporary is the caller's. Errors: as
+ * weft_run_in_executor. */
 weft_future *weft_to_thread(weft_fn *fn, void *arg);
 
 /* Makes `pool` the default executor of `loop`'s runtime (NULL: the running loop's). A former one goes on with its

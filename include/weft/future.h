@@ -55,7 +55,8 @@ void weft_release(weft_future *future);
  * plain call, and an unstarted task may be run in place. Outside a task: blocks the calling thread.
  * If the awaiting task is cancelled meanwhile, the request goes to what is awaited, and the call returns
  * when that has ended.
- * Thread: any. Suspends: yes. Owns: borrows a future or task; consumes a coroutine, gather or shield.
+ * Thread: any. Suspends: yes. Owns: borrows a future or task; consumes a coroutine, gather, shield or
+ * weft_to_thread.
  * Errors: the future's own; -EINVAL (NULL, a coroutine driven already), -EDEADLK (a task that awaits
  * itself; a loop's callback), -EPERM (a coroutine outside a task), -ECANCELED (a request that was pending
  * when the call began to wait). */

@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "runtime/future.h"
+
 /* What a job waits for: opened by the test. */
 struct gate {
     _Atomic long arrived, open;
@@ -75,6 +77,35 @@ static intptr_t overlap(void *none) {
 static void test_EX1_jobs_overlap(void **state) {
     (void)state;
     everywhere(overlap);
+}
+
+/* weft_to_thread is a temporary, as the coroutine that it is in asyncio: who takes it gives it back. */
+static unsigned references(weft_future *future) { return (unsigned)(atomic_load(&future->state) / WEFT__REFERENCE); }
+static void must_be_ours_alone(weft_future *future) {
+    while (references(future) > 1) must_equal(weft_sleep(WEFT_MS(1)), 0); /* the thread's goes a moment later */
+    must_equal(references(future), 1);
+    weft_release(future);
+}
+static intptr_t take_temporaries(void *none) {
+    (void)none;
+    intptr_t results[2];
+    weft_future *kept[6];
+    for (int i = 0; i < 6; i++) kept[i] = weft_ref(weft_to_thread(add_one, (void *)1));
+    must_equal(weft_await(kept[0]), 2);
+    must_equal(weft_join(kept[1]), 2);
+    must_equal(weft_wait_for(kept[2], WEFT_SEC(60)), 2);
+    must_equal(weft_await(weft_shield(kept[3])), 2);
+    must_equal(weft_await(weft_gather_into(results, kept[4], kept[5])), 0);
+    must(results[0] == 2 && results[1] == 2);
+    for (int i = 0; i < 6; i++) must_be_ours_alone(kept[i]);
+    weft_future *handle = weft_run_in_executor(NULL, NULL, add_one, (void *)1); /* is none */
+    must_equal(weft_await(handle), 2);
+    must_be_ours_alone(handle);
+    return 0;
+}
+static void test_EX1_to_thread_is_consumed(void **state) {
+    (void)state;
+    everywhere(take_temporaries);
 }
 
 static void *submit_from_thread(void *loop) {
@@ -199,6 +230,30 @@ static intptr_t shut_down(void *none) {
 static void test_EX6_shutting_down_the_default_executor(void **state) {
     (void)state;
     everywhere(shut_down);
+}
+
+static intptr_t shut_down_in_job(void *loop) { return weft_shutdown_default_executor(loop, WEFT_FOREVER); }
+static void shut_down_in_callback(void *result) {
+    *(_Atomic long *)result = weft_shutdown_default_executor(NULL, WEFT_FOREVER);
+}
+/* Who could only wait for himself is refused, and nothing happens. */
+static intptr_t shut_down_badly(void *none) {
+    (void)none;
+    _Atomic long in_callback = 0;
+    weft_loop *loop = weft_get_running_loop();
+    must_equal(weft_join(weft_to_thread(shut_down_in_job, loop)), -EDEADLK);
+    weft_loop_call_soon(loop, shut_down_in_callback, &in_callback);
+    while (in_callback == 0) must_equal(weft_sleep(WEFT_MS(1)), 0);
+    must_equal(in_callback, -EDEADLK);
+    must_equal(weft_enter_blocking(), 0);
+    must_equal(weft_shutdown_default_executor(loop, WEFT_FOREVER), -EPERM);
+    must_equal(weft_leave_blocking(), 0);
+    must_equal(weft_join(weft_to_thread(add_one, NULL)), 1);
+    return 0;
+}
+static void test_EX6_nobody_waits_for_himself(void **state) {
+    (void)state;
+    everywhere(shut_down_badly);
 }
 
 static intptr_t slow_count(void *calls) {
@@ -329,11 +384,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_EX1_the_loop_stays_responsive),
         cmocka_unit_test(test_EX1_jobs_overlap),
+        cmocka_unit_test(test_EX1_to_thread_is_consumed),
         cmocka_unit_test(test_EX1_from_a_plain_thread),
         cmocka_unit_test(test_EX1_without_a_loop),
         cmocka_unit_test(test_EX4_a_cancelled_job_that_is_queued_never_runs),
         cmocka_unit_test(test_EX5_the_default_pool),
         cmocka_unit_test(test_EX6_shutting_down_the_default_executor),
+        cmocka_unit_test(test_EX6_nobody_waits_for_himself),
         cmocka_unit_test(test_EX6_run_waits_at_its_end),
         cmocka_unit_test(test_EX6_run_gives_up_at_the_deadline),
         cmocka_unit_test(test_EX7_to_thread_carries_the_context),

@@ -138,7 +138,7 @@ void weft__idle_notify(struct weft__runtime *of) { (void)of; }
 void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable) { model_fail("pinned"); }
 struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t item) { model_fail("parallel"); }
 struct weft__task *weft__blocked_task(void) { return NULL; }
-struct weft__worker *weft__blocking_end(void) { return weft__world_worker(); }
+struct weft__worker *weft__blocking_forgotten(void) { return weft__world_worker(); }
 bool weft__worker_spare_ready(struct weft__worker *worker) { return true; }
 void weft__debug_unretrieved(weft_future *of, weft_loop *on, uint64_t serial) {}
 void weft__debug_never_awaited(weft_future *coroutine) { model_fail("no coroutine is left"); }

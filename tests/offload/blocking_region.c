@@ -142,11 +142,10 @@ static void test_what_would_suspend_is_refused(void **state) {
     everywhere(refuse);
 }
 
-static void enter_in_callback(void *result) { *(int *)result = weft_enter_blocking(); }
+static void enter_in_callback(void *result) { *(_Atomic long *)result = weft_enter_blocking(); }
 static intptr_t use_callback(void *none) {
     (void)none;
-    static int result;
-    result = 0;
+    _Atomic long result = 0;
     weft_loop_call_soon(weft_get_running_loop(), enter_in_callback, &result);
     while (result == 0) must_equal(weft_sleep(WEFT_MS(1)), 0);
     must_equal(result, -EPERM);

@@ -79,11 +79,6 @@ struct weft__context **weft__context_outside(void) {
     return task ? &task->context : weft__world_context();
 }
 
-static void forget_thread(void) {
-    weft__context_release(*weft__world_context());
-    *weft__world_context() = NULL;
-}
-
 void *weft_context_var_get(const weft_context_var *variable) {
     if (!variable) return NULL;
     struct entry *entry = find(*weft__context_current(), variable);
@@ -96,7 +91,7 @@ int weft_context_var_set(const weft_context_var *variable, void *value, weft_con
     struct entry *before = find(*slot, variable);
     weft_context_token kept = {variable, before ? before->value : NULL, before != NULL};
     int error = map_set(slot, variable, value);
-    if (slot == weft__world_context()) weft__world_at_thread_exit(forget_thread);
+    if (slot == weft__world_context()) weft__thread_remember();
     if (error == 0 && token) *token = kept;
     return error;
 }

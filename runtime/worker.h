@@ -161,10 +161,14 @@ void weft__worker_loop(struct weft__worker *worker);
 struct weft__task *weft__worker_next(struct weft__worker *worker);
 bool weft__worker_spare_ready(struct weft__worker *worker);
 
-/* The slab cache of the calling thread's worker, or NULL. */
+/* thread.c: the free records of a calling thread that is no worker; and: what is kept for it is given back at its end. */
+struct weft__slab_cache *weft__thread_slab(void);
+void weft__thread_remember(void);
+
+/* The slab cache of the calling thread. */
 static inline struct weft__slab_cache *weft__worker_slab(void) {
     struct weft__worker *worker = weft__world_worker();
-    return worker ? &worker->slab : NULL;
+    return worker ? &worker->slab : weft__thread_slab();
 }
 
 /* generator.c: closes every generator that has started in the runtime and not ended, in the order of their

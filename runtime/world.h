@@ -16,6 +16,7 @@
 
 struct weft__context;
 struct weft__pool_thread;
+struct weft__slab_cache;
 struct weft__worker;
 
 /* The worker that the calling thread drives, or NULL. A compiler that caches a thread-local's address across a
@@ -44,6 +45,7 @@ void weft__world_set_pool_thread(struct weft__pool_thread *thread);
 struct weft__context **weft__world_context(void);
 struct weft_loop **weft__world_event_loop(void);
 uint64_t weft__world_serial(void);
+struct weft__slab_cache *weft__world_slab(void); /* its free records: thread.c */
 
 /* Calls fn() when the calling thread ends; one function per process, asking again changes nothing. */
 void weft__world_at_thread_exit(void (*fn)(void));

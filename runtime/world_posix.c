@@ -14,12 +14,14 @@
 #include <unistd.h>
 
 #include "assert.h"
+#include "slab.h"
 
 _Thread_local struct weft__worker *weft__world_current;
 static _Thread_local struct weft__pool_thread *pool_thread;
 static _Thread_local uint32_t random_state;
 static _Thread_local struct weft__context *context;
 static _Thread_local struct weft_loop *event_loop;
+static _Thread_local struct weft__slab_cache slab;
 static _Thread_local uint64_t serial_next; /* of the block that this thread took; 0: none yet */
 
 #if !defined(__x86_64__)
@@ -57,6 +59,11 @@ __attribute__((noinline)) struct weft__context **weft__world_context(void) {
 __attribute__((noinline)) struct weft_loop **weft__world_event_loop(void) {
     __asm__ volatile("");
     return &event_loop;
+}
+
+__attribute__((noinline)) struct weft__slab_cache *weft__world_slab(void) {
+    __asm__ volatile("");
+    return &slab;
 }
 
 __attribute__((noinline)) uint64_t weft__world_serial(void) {

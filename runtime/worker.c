@@ -57,6 +57,7 @@ static bool run_local(struct weft__worker *worker) {
     if (count > 0) weft__idle_search_end(worker, true);
     for (size_t i = 0; i < count; i++) {
         struct weft__item *link = weft__fifo_pop(&worker->local);
+        counter_add(&worker->visible_tick, 1);
         run(worker, weft__container_of(link, struct weft__runnable, link));
     }
     return count > 0;
@@ -67,7 +68,7 @@ static struct weft__task *next_ready(struct weft__worker *worker) {
     worker->steps_left--;
     worker->tick++;
     struct weft__task *task = weft__ready_next(worker);
-    if (task) store_relaxed(&worker->visible_tick, worker->tick);
+    if (task) counter_add(&worker->visible_tick, 1);
     return task;
 }
 
@@ -139,6 +140,7 @@ static void rest(struct weft__worker *worker) {
 void weft__worker_loop(struct weft__worker *worker) {
     struct weft__runtime *runtime = worker->runtime;
     do {
+        counter_add(&worker->visible_tick, 1);
         take_inbox(worker);
         reap(worker);
         look_around(worker);

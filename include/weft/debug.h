@@ -25,6 +25,9 @@ typedef struct weft_stats {
     uint64_t timers;         /* timers that fired */
     uint64_t stack_hits;     /* stacks served by a worker's own cache */
     uint64_t stack_misses;   /* stacks that came from the shared pool or from the kernel */
+    uint64_t rescues;        /* times a worker was found stuck in a task, and its work was given to the others */
+    unsigned stuck_workers;  /* stuck at this moment, */
+    unsigned blocked_workers; /* and of these in a system call: see weft_to_thread for what belongs elsewhere */
 } weft_stats;
 
 /* Fills `stats` for the runtime of the calling task or callback. The counters of other workers are read

@@ -16,6 +16,7 @@ typedef struct weft_options {
     size_t stack_bytes;      /* address space of a task's stack, guard included; 0: 256 KiB */
     int64_t spin_ns;         /* how long at most an idle worker spins before it sleeps; 0: 20 us; negative: never */
     int debug;               /* debug mode: 1 on, -1 off, 0: on if $WEFT_DEBUG is not empty */
+    bool no_rescue;          /* what a worker has queued waits while a task of its computes or blocks, however long */
 } weft_options;
 
 /* Runs `main` on a new runtime until it returns; then cancels every task that is left, waits for their

@@ -1,0 +1,2 @@
+# Blocking and computing in a task.
+weft_test(rescue SERIAL TIMEOUT 300)

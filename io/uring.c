@@ -22,10 +22,12 @@
  *     W3 something in `left`: do not sleep         R3 drain
  *     W4 enter; waiting := false                   R4 unlock
  *
- * W1, W2, R1 and R2 are seq_cst: either W2 sees R1, and W3 what R3 left, or R2 sees W1. What an operation is, the
- * watchman may read: an SQE that was prepared reaches the kernel with the owner's next enter, when its submitter has
- * finished with it (or cancels it already, and then io/op.c keeps it in place). The handler of SIGURG may interrupt the owner anywhere, here too: fetch submits
- * nothing and reads nothing, it only makes the kernel append to the CQ. tests/models/rescue.pml checks all this.
+ * W1, W2, R1 and R2 are seq_cst: either W2 sees R1, and W3 what R3 left, or R2 sees W1. tests/models/rescue.pml checks it.
+ *
+ * The handler of SIGURG may interrupt the owner anywhere, here too: fetch makes the kernel append to the CQ, which harms
+ * nobody. It submits only if it interrupts a task, and that not `inside` one of the calls which change the SQ: so an
+ * operation reaches the kernel, and may be completed by the watchman, only when the scheduler's commit of its submitter
+ * is over (or cancels it already, and then io/op.c keeps it in place).
  *
  * user_data is the operation's address with a 16-bit generation on top, so that a cancel that arrives late
  * cannot hit the next operation at the same address. The doorbell is an eventfd with a one-shot poll: it
@@ -77,6 +79,9 @@ struct uring {
     bool unbinding;               /* what comes back cancelled goes to the backlog */
     unsigned distrust;            /* turns for which SQ_TASKRUN alone is no reason to enter */
     bool draining;                /* the owner has the lock of the CQ */
+    /* owner, and its signal handler; */
+    _Atomic bool inside;          /* the SQ is being changed on behalf of a task */
+    _Atomic bool unsubmitted;     /* SQEs were prepared since the last enter: the watchman reads it as well */
     /* owner and watchman */
     _Atomic bool cq_lock;
     _Atomic bool waiting;         /* the owner is about to sleep: written by it */
@@ -104,6 +109,7 @@ static unsigned flush(struct uring *uring) {
 /* One io_uring_enter. EINTR, EAGAIN and EBUSY are ordinary: whoever wants more comes again after reaping. */
 static void enter(struct uring *uring, unsigned wait_for, unsigned flags, struct io_uring_getevents_arg *arg) {
     unsigned submit = flush(uring);
+    store_relaxed(&uring->unsubmitted, false);
     counter_add(&uring->driver.counters.enters, 1);
     int result = io_uring_enter2((unsigned)uring->ring.enter_ring_fd, submit, wait_for,
                                  flags | IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, (sigset_t *)arg,
@@ -163,17 +169,30 @@ static bool submit_now(struct uring *uring, struct weft__op *op) {
     io_uring_sqe_set_data64(sqe, op->tag);
     WEFT__HANDED_TO_KERNEL(op);
     uring->in_kernel++;
+    store_relaxed(&uring->unsubmitted, true);
     return true;
+}
+
+/* Around what changes the SQ and may be called by a task. */
+static void go_inside(struct uring *uring) {
+    store_relaxed(&uring->inside, true);
+    atomic_signal_fence(memory_order_seq_cst); /* pairs with fetch */
+}
+static void come_out(struct uring *uring) {
+    atomic_signal_fence(memory_order_seq_cst); /* pairs with fetch */
+    store_relaxed(&uring->inside, false);
 }
 
 static void submit(struct weft__driver *driver, struct weft__op *op) {
     struct uring *uring = uring_of(driver);
+    go_inside(uring);
     counter_add(&driver->counters.submissions, 1);
     op->cancel_queued = op->cancelled = op->rescued = false;
     weft__list_init(&op->link);
     if (op->opcode != WEFT__OP_CANCEL_FD) weft__fd_table_add(&uring->fds, op->fd, 1);
     op->queued = !weft__list_empty(&uring->backlog) || !submit_now(uring, op);
     if (op->queued) weft__list_append(&uring->backlog, &op->link);
+    come_out(uring);
 }
 
 static bool cancel_now(struct uring *uring, struct weft__op *op) {
@@ -181,6 +200,7 @@ static bool cancel_now(struct uring *uring, struct weft__op *op) {
     if (!sqe) return false;
     io_uring_prep_cancel64(sqe, op->tag, 0);
     io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+    store_relaxed(&uring->unsubmitted, true);
     return true;
 }
 
@@ -206,6 +226,7 @@ static void queue_cancel(struct uring *uring, struct weft__op *op) {
 
 static void cancel(struct weft__driver *driver, struct weft__op *op) {
     struct uring *uring = uring_of(driver);
+    go_inside(uring);
     op->cancelled = true;
     if (op->queued) { /* the kernel does not have it */
         weft__list_remove(&op->link);
@@ -213,6 +234,7 @@ static void cancel(struct weft__driver *driver, struct weft__op *op) {
     } else if (!op->cancel_queued && !cancel_now(uring, op)) {
         queue_cancel(uring, op);
     }
+    come_out(uring);
 }
 
 /* Gives what found no room before another chance: cancels first. */
@@ -406,14 +428,17 @@ static bool rescue(struct weft__driver *driver) {
         else leave(uring, &cqe);
     }
     unlock_cq(uring); /* R4 */
-    return !asleep && (__atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) &
-                       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+    uint32_t flags = __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED);
+    return !asleep && ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) || load_relaxed(&uring->unsubmitted));
 }
 
 /* Not by liburing's wrapper, which is not known to be async-signal-safe. */
-static void fetch(struct weft__driver *driver) {
+static void fetch(struct weft__driver *driver, bool in_task) {
     struct uring *uring = uring_of(driver);
-    syscall(SYS_io_uring_enter, uring->ring.enter_ring_fd, 0, 0,
+    bool may_submit = in_task && !load_relaxed(&uring->inside); /* pairs with go_inside and come_out */
+    unsigned submit = may_submit ? flush(uring) : 0;
+    if (may_submit) store_relaxed(&uring->unsubmitted, false);
+    syscall(SYS_io_uring_enter, uring->ring.enter_ring_fd, submit, 0,
             IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, _NSIG / 8);
 }
 

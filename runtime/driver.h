@@ -87,11 +87,11 @@ struct weft__driver_ops {
     enum weft__pending (*pending)(struct weft__driver *driver, int fd); /* operations under way on fd */
     void (*wake)(struct weft__driver *driver);
     /* Completes what is ready and may complete anywhere, while the owner is stuck; what may not is left to the owner.
-     * Returns whether the kernel holds completions back until the owner calls fetch. NULL, as fetch: no such thing.
-     * Thread: the watchman */
+     * Returns whether fetch would bring more. NULL, as fetch: no such thing. Thread: the watchman */
     bool (*rescue)(struct weft__driver *driver);
-    /* Thread: the owner's, in a signal handler, at any moment */
-    void (*fetch)(struct weft__driver *driver);
+    /* Has the kernel hand over completions that it holds back for the owner; and, if that is in a task, take the operations
+     * which it had no occasion to submit yet. Thread: the owner's, in a signal handler, at any moment */
+    void (*fetch)(struct weft__driver *driver, bool in_task);
 };
 
 /* The common head of every driver. */

@@ -16,7 +16,7 @@ static void on_urge(int number) {
     (void)number;
     if (!worker || !load_relaxed(&worker->runtime->watchman.on)) return; /* a late one: its driver may be closed */
     int *location = weft__world_errno(), saved = *location;
-    if (worker->driver->ops->fetch) worker->driver->ops->fetch(worker->driver);
+    if (worker->driver->ops->fetch) worker->driver->ops->fetch(worker->driver, worker->current);
     weft__world_alarm_set(worker->runtime->watchman.alarm, 1, LOOK_NS);
     *location = saved;
 }

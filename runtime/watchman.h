@@ -8,8 +8,9 @@
  *                  sleeper (ready.c). Not what only it may run: pinned tasks, callbacks, messages
  *     timers       those of tasks that are due fire on the watchman's thread; call_later's stay (timer.c)
  *     completions  those that lie in its CQ complete on the watchman's thread (driver.h: rescue). With io_uring the
- *                  kernel may hold some back until the worker enters it; a worker that computes is therefore sent SIGURG,
- *                  and its handler does that (driver.h: fetch) and rings the alarm. One that blocks in a system call is
+ *                  kernel may hold some back until the worker enters it, and operations that were prepared in the same
+ *                  turn have not been submitted; a worker that computes is therefore sent SIGURG, and its handler does
+ *                  both (driver.h: fetch) and rings the alarm. One that blocks in a system call is
  *                  not: a signal might cut the call short. There completions wait
  *
  * To all of these the watchman is a plain thread: it has no queues, runs no task and no callback, and whatever it wakes

@@ -11,12 +11,14 @@
 
 /* ---- the signal ---- */
 
-static void on_urge(int number) {
+static void on_urge(int number, siginfo_t *info, void *context) {
     struct weft__worker *worker = weft__world_worker();
     (void)number;
+    (void)info;
     if (!worker || !load_relaxed(&worker->runtime->watchman.on)) return; /* a late one: its driver may be closed */
     int *location = weft__world_errno(), saved = *location;
     if (worker->driver->ops->fetch) worker->driver->ops->fetch(worker->driver, worker->current);
+    weft__watchdog_take_stack(&worker->watchdog, context);
     weft__world_alarm_set(worker->runtime->watchman.alarm, 1, LOOK_NS);
     *location = saved;
 }
@@ -24,11 +26,11 @@ static void on_urge(int number) {
 /* Whether SIGURG is ours; nobody handles it unless out-of-band data is expected. */
 static bool may_signal(void) {
     struct sigaction now;
-    return sigaction(SIGURG, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == on_urge;
+    return sigaction(SIGURG, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_urge;
 }
 
 static void install_handler(void) {
-    struct sigaction now, ours = {.sa_handler = on_urge, .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction now, ours = {.sa_sigaction = on_urge, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigfillset(&ours.sa_mask);
     if (sigaction(SIGURG, NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO)) return;
     if (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN) sigaction(SIGURG, &ours, NULL);
@@ -48,12 +50,19 @@ static bool is_stuck(struct weft__worker *worker, int64_t now_ns, bool *awake) {
     return false;
 }
 
-static void rescue(struct weft__watchman *watchman, struct weft__worker *victim, int64_t now_ns, bool runs) {
+/* Returns whether its handler would bring more. */
+static bool rescue(struct weft__watchman *watchman, struct weft__worker *victim, int64_t now_ns) {
     const struct weft__driver_ops *ops = victim->driver->ops;
     weft__ready_evacuate(victim, &watchman->spare);
     if (weft__timers_next(&victim->timers) <= now_ns) weft__timers_rescue(&victim->timers, now_ns);
-    if (ops->rescue && ops->rescue(victim->driver) && runs && may_signal())
-        weft__world_thread_signal(victim->thread_id, SIGURG);
+    return ops->rescue && ops->rescue(victim->driver);
+}
+
+static void attend(struct weft__watchman *watchman, struct weft__worker *worker, int64_t now_ns, bool runs) {
+    bool ours = may_signal();
+    bool signal = watchman->rescues_others && rescue(watchman, worker, now_ns);
+    signal |= weft__watchdog_look(worker, now_ns, runs, ours);
+    if (signal && runs && ours) weft__world_thread_signal(worker->thread_id, SIGURG);
 }
 
 /* ---- all of them ---- */
@@ -70,8 +79,8 @@ static bool look(struct weft__watchman *watchman) {
         worker->watch.stuck = is_stuck(worker, now, &awake);
         if (!worker->watch.stuck) continue;
         bool runs = weft__world_thread_runs(worker->thread_id);
-        if (!was_stuck) counter_add(&watchman->rescues, 1);
-        if (watchman->rescues_others) rescue(watchman, worker, now, runs);
+        if (!was_stuck && watchman->rescues_others) counter_add(&watchman->rescues, 1);
+        attend(watchman, worker, now, runs);
         stuck++;
         blocked += !runs;
     }
@@ -113,8 +122,9 @@ void weft__watchman_arm(struct weft__watchman *watchman) {
 void weft__watchman_start(struct weft__runtime *runtime) {
     struct weft__watchman *watchman = &runtime->watchman;
     watchman->rescues_others = runtime->worker_count > 1 && !runtime->options.no_rescue;
-    if (!watchman->rescues_others) return;
+    if (!watchman->rescues_others && runtime->options.debug <= 0) return;
     watchman->runtime = runtime;
+    for (unsigned i = 0; i < runtime->worker_count; i++) runtime->workers[i].watch.since_ns = weft__world_now();
     if (!watchman->has_alarm && (watchman->alarm = weft__world_alarm_open()) < 0) return;
     watchman->has_alarm = true;
     install_handler();

@@ -46,7 +46,9 @@ static void run(struct weft__worker *worker, struct weft__runnable *runnable) {
         kind = "task", name = weft_task_name(task), site = task->site;
     }
     int64_t began = weft__world_now();
+    weft__watchdog_begin(&worker->watchdog, kind, name, site, began);
     runnable->run(worker, runnable);
+    weft__watchdog_end(&worker->watchdog);
     weft__debug_slow(worker, kind, name, site, weft__world_now() - began);
 }
 

@@ -12,6 +12,7 @@
 #include "ring_queue.h"
 #include "task.h"
 #include "timer.h"
+#include "watchdog.h"
 #include "watchman.h"
 
 /* Picked by Go and Tokio before us; 61 is prime, so it does not fall in step with users' patterns. */
@@ -75,6 +76,7 @@ struct weft__worker {
     struct weft__timers timers;
     struct weft__counters counters;
     struct weft__watch watch;        /* watchman.h */
+    struct weft__watchdog watchdog;
 };
 
 /* Never unmapped, and used again after the last reference has gone: see loop.c. */
@@ -244,6 +246,8 @@ int weft__debug_from_environment(void);
 void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t serial);
 /* Reports a coroutine that is discarded without ever having been driven. */
 void weft__debug_never_awaited(weft_future *coroutine);
+/* " (made at FILE+0xOFFSET)", which addr2line understands, or nothing. */
+const char *weft__debug_site_text(const void *site, char *text, size_t bytes);
 /* Reports a step or callback if it took long. */
 void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, const void *site, int64_t took_ns);
 

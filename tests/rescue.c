@@ -442,7 +442,10 @@ static intptr_t storm_main(void *arg) {
         tasks[i] = weft_spawn(receive_in_storm, &storm.receivers[i]);
     }
     must_equal(pthread_create(&writer, NULL, write_in_storm, &storm), 0);
-    for (intptr_t i = 0; i < (intptr_t)arg; i++) must_equal(weft_join(weft_spawn(burst_in_storm, &random)), 0);
+    for (intptr_t i = 0; i < (intptr_t)arg; i++) {
+        must_equal(weft_sleep(WEFT_US(100)), 0);
+        must_equal(weft_join(weft_spawn(burst_in_storm, &random)), 0);
+    }
     store_release(&storm.over, true);
     for (unsigned i = 0; i < RECEIVERS; i++) {
         must_equal(weft_join(tasks[i]), 0);

@@ -37,7 +37,7 @@ static bool commit_close(struct weft__task *task, void *arg) {
 
 /* Cancels what `worker` has pending on the descriptor; suspends the task until the kernel has been told. */
 static void cancel_pending(struct weft__task *task, struct weft__worker *worker, int fd) {
-    struct closer self = {.op = {.opcode = WEFT__OP_CANCEL_FD, .fd = fd, .complete = on_cancelled},
+    struct closer self = {.op = {.opcode = WEFT__OP_CANCEL_FD, .fd = fd, .anywhere = true, .complete = on_cancelled},
                           .message.run = submit_here, .worker = worker, .task = task};
     weft__task_suspend(commit_close, &self);
 }

@@ -34,12 +34,14 @@ static bool closes_ready(void) {
 
 int weft__fd_table_init(struct weft__fd_table *table) {
     table->size = most();
-    table->pending = closes_ready() ? map((size_t)table->size) : NULL;
-    return table->pending ? 0 : -ENOMEM;
+    table->pending = closes_ready() ? map(2 * (size_t)table->size) : NULL;
+    if (!table->pending) return -ENOMEM;
+    table->returned = table->pending + table->size;
+    return 0;
 }
 
 void weft__fd_table_fini(struct weft__fd_table *table) {
-    munmap((void *)table->pending, (size_t)table->size * sizeof *table->pending);
+    munmap((void *)table->pending, 2 * (size_t)table->size * sizeof *table->pending);
 }
 
 static _Atomic uint16_t *closes_of(int fd) {

@@ -18,7 +18,8 @@
 #include "../runtime/driver.h"
 
 struct weft__fd_table {
-    _Atomic uint16_t *pending; /* only the pages of descriptors in use are ever touched */
+    _Atomic uint16_t *pending;  /* owner-written; only the pages of descriptors in use are ever touched */
+    _Atomic uint16_t *returned; /* written by the watchman: of these, completed by it */
     int size;
 };
 
@@ -32,10 +33,18 @@ static inline void weft__fd_table_add(struct weft__fd_table *table, int fd, int 
     store_relaxed(&table->pending[fd], (uint16_t)(load_relaxed(&table->pending[fd]) + change)); /* S1 */
 }
 
-/* Thread: any. */
+/* One operation less. Thread: the watchman's. */
+static inline void weft__fd_table_return(struct weft__fd_table *table, int fd) {
+    if (fd < 0 || fd >= table->size) return;
+    store_release(&table->returned[fd], (uint16_t)(load_relaxed(&table->returned[fd]) + 1)); /* pairs with look */
+}
+
+/* Thread: any. What has been returned had been added: read in this order the two are equal only if nothing was under
+ * way when the first was read. */
 static inline enum weft__pending weft__fd_table_look(struct weft__fd_table *table, int fd) {
     if (fd >= table->size) return WEFT__PENDING_UNKNOWN;
-    return load_relaxed(&table->pending[fd]) ? WEFT__PENDING_SOME : WEFT__PENDING_NONE; /* C3 */
+    uint16_t returned = load_acquire(&table->returned[fd]); /* pairs with return */
+    return load_relaxed(&table->pending[fd]) != returned ? WEFT__PENDING_SOME : WEFT__PENDING_NONE; /* C3 */
 }
 
 /* Around the look and close(2). Thread: any. */

@@ -6,8 +6,12 @@
  *         --completion first--> COMPLETED: does not wake, for the message still refers to the operation;
  *           --message--> wakes
  *
- * Completion and message both run on the operation's worker; only the canceller's CAS comes from elsewhere,
- * under the BUSY bit of the task's wait (cancel.c), which keeps the operation in place until it is done. */
+ * The message runs on the operation's worker, and so does the completion, unless that worker is stuck: then it runs on the
+ * watchman's thread (runtime/watchman.h). The canceller's CAS comes from anywhere, under the BUSY bit of the task's wait
+ * (cancel.c), which keeps the operation in place until it is done. While the message tells the driver the state is still
+ * CANCEL_POSTED: a completion that comes meanwhile does not let the task go.
+ *
+ * An operation that completes many times does so on its worker: `each` is for that thread. */
 #include "op.h"
 
 #include "../runtime/assert.h"
@@ -42,8 +46,8 @@ static void run_message(struct weft__worker *worker, struct weft__runnable *runn
     struct operation *self = weft__container_of(runnable, struct operation, message);
     uint8_t posted = CANCEL_POSTED;
     weft__debug_assert(worker == self->worker);
-    if (cas_acq_rel(&self->state, &posted, CANCEL_SENT)) worker->driver->ops->cancel(worker->driver, &self->op);
-    else weft__task_wake(self->task);
+    if (load_acquire(&self->state) == posted) worker->driver->ops->cancel(worker->driver, &self->op);
+    if (!cas_acq_rel(&self->state, &posted, CANCEL_SENT)) weft__task_wake(self->task); /* pairs with on_complete */
 }
 
 static void cancel(struct weft__wait *wait) {
@@ -59,10 +63,10 @@ static bool commit_op(struct weft__task *task, void *arg) {
     self->worker = weft__world_worker();
     uint16_t closes = weft__fd_closes(self->op.fd);
     self->worker->driver->ops->submit(self->worker->driver, &self->op);
-    weft__wait_publish(task, &self->wait);
-    /* still there: only we, the operation's worker, reap it */
-    if (weft__fd_closed_since(self->op.fd, closes))
-        self->worker->driver->ops->cancel(self->worker->driver, &self->op);
+    bool closed = weft__fd_closed_since(self->op.fd, closes);
+    if (closed) store_relaxed(&self->state, CANCEL_POSTED); /* nobody knows it yet; and it stays until the message has run */
+    weft__wait_publish(task, &self->wait); /* else the operation may be gone from here on */
+    if (closed) run_message(self->worker, &self->message);
     return true;
 }
 
@@ -77,6 +81,7 @@ intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t r
     struct operation self = {.op = op, .wait.cancel = cancel, .message.run = run_message, .task = task,
                              .each = each, .each_arg = arg};
     self.op.complete = on_complete;
+    self.op.anywhere = !each;
     weft__task_suspend(commit_op, &self);
     weft__wait_retract(task);
     if (op.opcode == WEFT__OP_RECV) {

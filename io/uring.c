@@ -10,6 +10,25 @@
  * A full SQ: enter to make room; what still finds none waits in `backlog`, cancels in `cancels`, which come
  * first. A full CQ: the kernel keeps the rest (NODROP), CQ_OVERFLOW shows it, the next enter fetches it.
  *
+ * A stuck owner: the watchman drains the CQ for it. So a CQ has a lock, which nobody waits for: the owner takes it when
+ * there is something to drain, one exchange for a batch, and comes again in the next turn if it is taken; the watchman
+ * leaves if it is. What is only for the owner to complete (the doorbell, operations that complete many times, one
+ * whose cancel is queued here) goes, in its order, to `left`, which the owner looks at first. An owner that goes to
+ * sleep in the kernel must not be left anything, or not hear its doorbell:
+ *
+ *     owner, in wait                               watchman, in rescue
+ *     W1 waiting := true                           R1 lock
+ *     W2 wait until the lock is free               R2 waiting? then unlock, and leave
+ *     W3 something in `left`: do not sleep         R3 drain
+ *     W4 enter; waiting := false                   R4 unlock
+ *
+ * W1, W2, R1 and R2 are seq_cst: either W2 sees R1, and W3 what R3 left, or R2 sees W1. tests/models/rescue.pml checks it.
+ *
+ * The handler of SIGURG may interrupt the owner anywhere, here too: fetch makes the kernel append to the CQ, which harms
+ * nobody. It submits only if it interrupts a task, and that not `inside` one of the calls which change the SQ: so an
+ * operation reaches the kernel, and may be completed by the watchman, only when the scheduler's commit of its submitter
+ * is over (or cancels it already, and then io/op.c keeps it in place).
+ *
  * user_data is the operation's address with a 16-bit generation on top, so that a cancel that arrives late
  * cannot hit the next operation at the same address. The doorbell is an eventfd with a one-shot poll: it
  * stays readable from the write until the poll has been seen and the eventfd read, so no ring is lost. */
@@ -20,6 +39,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../runtime/assert.h"
@@ -38,6 +58,7 @@
 #define SQ_LEAST 8
 #define CQ_PER_SQ 4
 #define DISTRUST 32
+#define LEFT_MOST 64
 #define TAG_IGNORE UINT64_C(0)   /* completions of cancels */
 #define TAG_DOORBELL UINT64_C(1)
 #define ADDRESS_BITS 48
@@ -57,6 +78,15 @@ struct uring {
     bool bound;                   /* the ring exists */
     bool unbinding;               /* what comes back cancelled goes to the backlog */
     unsigned distrust;            /* turns for which SQ_TASKRUN alone is no reason to enter */
+    bool draining;                /* the owner has the lock of the CQ */
+    /* owner, and its signal handler; */
+    _Atomic bool inside;          /* the SQ is being changed on behalf of a task */
+    _Atomic bool unsubmitted;     /* SQEs were prepared since the last enter: the watchman reads it as well */
+    /* owner and watchman */
+    _Atomic bool cq_lock;
+    _Atomic bool waiting;         /* the owner is about to sleep: written by it */
+    _Atomic uint32_t left_count;  /* written under cq_lock */
+    struct io_uring_cqe left[LEFT_MOST]; /* cq_lock */
     /* any thread */
     struct weft__fd_table fds;
 };
@@ -79,6 +109,7 @@ static unsigned flush(struct uring *uring) {
 /* One io_uring_enter. EINTR, EAGAIN and EBUSY are ordinary: whoever wants more comes again after reaping. */
 static void enter(struct uring *uring, unsigned wait_for, unsigned flags, struct io_uring_getevents_arg *arg) {
     unsigned submit = flush(uring);
+    store_relaxed(&uring->unsubmitted, false);
     counter_add(&uring->driver.counters.enters, 1);
     int result = io_uring_enter2((unsigned)uring->ring.enter_ring_fd, submit, wait_for,
                                  flags | IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, (sigset_t *)arg,
@@ -93,6 +124,16 @@ static struct io_uring_sqe *get_sqe(struct uring *uring) {
     if (sqe) return sqe;
     enter(uring, 0, 0, NULL);
     return io_uring_get_sqe(&uring->ring);
+}
+
+/* ---- the lock of the CQ ---- */
+
+static bool try_lock_cq(struct uring *uring) { return !exchange_seq_cst(&uring->cq_lock, true); } /* R1; pairs with W2 */
+
+static void unlock_cq(struct uring *uring) { store_release(&uring->cq_lock, false); } /* R4; pairs with lock and W2 */
+
+static void lock_cq(struct uring *uring) {
+    for (unsigned round = 0; !try_lock_cq(uring); round++) weft__world_relax(round);
 }
 
 /* ---- submit ---- */
@@ -128,17 +169,30 @@ static bool submit_now(struct uring *uring, struct weft__op *op) {
     io_uring_sqe_set_data64(sqe, op->tag);
     WEFT__HANDED_TO_KERNEL(op);
     uring->in_kernel++;
+    store_relaxed(&uring->unsubmitted, true);
     return true;
+}
+
+/* Around what changes the SQ and may be called by a task. */
+static void go_inside(struct uring *uring) {
+    store_relaxed(&uring->inside, true);
+    atomic_signal_fence(memory_order_seq_cst); /* pairs with fetch */
+}
+static void come_out(struct uring *uring) {
+    atomic_signal_fence(memory_order_seq_cst); /* pairs with fetch */
+    store_relaxed(&uring->inside, false);
 }
 
 static void submit(struct weft__driver *driver, struct weft__op *op) {
     struct uring *uring = uring_of(driver);
+    go_inside(uring);
     counter_add(&driver->counters.submissions, 1);
-    op->cancel_queued = op->cancelled = false;
+    op->cancel_queued = op->cancelled = op->rescued = false;
     weft__list_init(&op->link);
     if (op->opcode != WEFT__OP_CANCEL_FD) weft__fd_table_add(&uring->fds, op->fd, 1);
     op->queued = !weft__list_empty(&uring->backlog) || !submit_now(uring, op);
     if (op->queued) weft__list_append(&uring->backlog, &op->link);
+    come_out(uring);
 }
 
 static bool cancel_now(struct uring *uring, struct weft__op *op) {
@@ -146,6 +200,7 @@ static bool cancel_now(struct uring *uring, struct weft__op *op) {
     if (!sqe) return false;
     io_uring_prep_cancel64(sqe, op->tag, 0);
     io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+    store_relaxed(&uring->unsubmitted, true);
     return true;
 }
 
@@ -159,16 +214,27 @@ static void complete(struct uring *uring, struct weft__op *op, int32_t result, b
     op->complete(op, result, more);
 }
 
+/* Nothing to do for an operation that the watchman has completed. */
+static void queue_cancel(struct uring *uring, struct weft__op *op) {
+    if (!uring->draining) lock_cq(uring);
+    if (!op->rescued) {
+        op->cancel_queued = true; /* from here on it is left to us */
+        weft__list_append(&uring->cancels, &op->link);
+    }
+    if (!uring->draining) unlock_cq(uring);
+}
+
 static void cancel(struct weft__driver *driver, struct weft__op *op) {
     struct uring *uring = uring_of(driver);
+    go_inside(uring);
     op->cancelled = true;
     if (op->queued) { /* the kernel does not have it */
         weft__list_remove(&op->link);
         complete(uring, op, -ECANCELED, false);
     } else if (!op->cancel_queued && !cancel_now(uring, op)) {
-        op->cancel_queued = true;
-        weft__list_append(&uring->cancels, &op->link);
+        queue_cancel(uring, op);
     }
+    come_out(uring);
 }
 
 /* Gives what found no room before another chance: cancels first. */
@@ -207,15 +273,21 @@ static bool taken_back(struct weft__op *op, int32_t result) {
     return (result == -ECANCELED || result == -EINTR) && !op->cancelled && op->opcode != WEFT__OP_CANCEL_FD;
 }
 
+/* The operation that a CQE is for, as the kernel gave it back. */
+static struct weft__op *returned_op(uint64_t tag) {
+    struct weft__op *op = (struct weft__op *)(uintptr_t)(tag & ((UINT64_C(1) << ADDRESS_BITS) - 1));
+    WEFT__HANDED_BY_KERNEL(op);
+    weft__assert(op->tag == tag);
+    return op;
+}
+
 static void dispatch(struct uring *uring, uint64_t tag, int32_t result, uint32_t flags) {
     if (tag == TAG_IGNORE) return;
     if (tag == TAG_DOORBELL) {
         hear_doorbell(uring);
         return;
     }
-    struct weft__op *op = (struct weft__op *)(uintptr_t)(tag & ((UINT64_C(1) << ADDRESS_BITS) - 1));
-    WEFT__HANDED_BY_KERNEL(op);
-    weft__assert(op->tag == tag);
+    struct weft__op *op = returned_op(tag);
     bool more = flags & IORING_CQE_F_MORE;
     op->data_left = flags & IORING_CQE_F_SOCK_NONEMPTY;
     if (!more) uring->in_kernel--;
@@ -231,16 +303,36 @@ static bool overflowed(struct uring *uring) {
     return __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW;
 }
 
-/* Completes what lies in the CQ. The head moves before each callback: that may enter the kernel. */
-static unsigned drain(struct uring *uring) {
+/* The next CQE. The head moves before it is completed: that may enter the kernel. */
+static bool next_cqe(struct uring *uring, struct io_uring_cqe *cqe) {
     struct io_uring_cq *cq = &uring->ring.cq;
+    unsigned head = __atomic_load_n(cq->khead, __ATOMIC_RELAXED);
+    if (head == io_uring_smp_load_acquire(cq->ktail)) return false;
+    *cqe = cq->cqes[head & cq->ring_mask];
+    io_uring_smp_store_release(cq->khead, head + 1);
+    return true;
+}
+
+static bool anything_to_drain(struct uring *uring) {
+    struct io_uring_cq *cq = &uring->ring.cq;
+    return __atomic_load_n(cq->khead, __ATOMIC_RELAXED) != io_uring_smp_load_acquire(cq->ktail) ||
+           load_acquire(&uring->left_count) > 0; /* pairs with leave */
+}
+
+/* Completes what lies in the CQ, after what the watchman has left of it. */
+static unsigned drain(struct uring *uring) {
+    if (!anything_to_drain(uring) || !try_lock_cq(uring)) return 0;
+    struct io_uring_cqe cqe;
     unsigned count = 0;
-    for (unsigned head = *cq->khead; head != io_uring_smp_load_acquire(cq->ktail); head = *cq->khead) {
-        struct io_uring_cqe cqe = cq->cqes[head & cq->ring_mask];
-        io_uring_smp_store_release(cq->khead, head + 1);
+    uring->draining = true;
+    for (uint32_t left = load_relaxed(&uring->left_count); count < left; count++) {
+        cqe = uring->left[count];
         dispatch(uring, cqe.user_data, cqe.res, cqe.flags);
-        count++;
     }
+    store_relaxed(&uring->left_count, 0);
+    for (; next_cqe(uring, &cqe); count++) dispatch(uring, cqe.user_data, cqe.res, cqe.flags);
+    uring->draining = false;
+    unlock_cq(uring);
     return count;
 }
 
@@ -268,6 +360,13 @@ static unsigned reap(struct weft__driver *driver) {
     return count;
 }
 
+/* W1 to W3; false: the owner must not sleep. */
+static bool keep_watchman_out(struct uring *uring) {
+    exchange_seq_cst(&uring->waiting, true); /* W1; pairs with R2 */
+    for (unsigned round = 0; load_seq_cst(&uring->cq_lock); round++) weft__world_relax(round); /* W2; pairs with R1, R4 */
+    return load_relaxed(&uring->left_count) == 0; /* W3 */
+}
+
 static unsigned wait(struct weft__driver *driver, int64_t deadline_ns) {
     struct uring *uring = uring_of(driver);
     arm_doorbell(uring);
@@ -277,7 +376,8 @@ static unsigned wait(struct weft__driver *driver, int64_t deadline_ns) {
     if (must_not_sleep || left <= 0) return reap(driver);
     struct __kernel_timespec timeout = {left / 1000000000, left % 1000000000};
     struct io_uring_getevents_arg arg = {.ts = left == INT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout};
-    enter(uring, 1, IORING_ENTER_EXT_ARG | uring->wait_flags, &arg);
+    if (keep_watchman_out(uring)) enter(uring, 1, IORING_ENTER_EXT_ARG | uring->wait_flags, &arg); /* W4 */
+    store_release(&uring->waiting, false); /* pairs with R2 */
     return drain(uring);
 }
 
@@ -289,6 +389,57 @@ static void wake(struct weft__driver *driver) {
 
 static enum weft__pending pending(struct weft__driver *driver, int fd) {
     return weft__fd_table_look(&uring_of(driver)->fds, fd);
+}
+
+/* ---- for a stuck owner ---- */
+
+/* True if the CQE's operation may complete here, or is nobody's. */
+static bool is_for_anybody(const struct io_uring_cqe *cqe) {
+    if (cqe->user_data == TAG_IGNORE) return true;
+    if (cqe->user_data == TAG_DOORBELL) return false;
+    struct weft__op *op = returned_op(cqe->user_data);
+    return op->anywhere && !op->cancel_queued;
+}
+
+static void complete_here(struct uring *uring, const struct io_uring_cqe *cqe) {
+    if (cqe->user_data == TAG_IGNORE) return;
+    struct weft__op *op = returned_op(cqe->user_data);
+    op->rescued = true;
+    op->data_left = cqe->flags & IORING_CQE_F_SOCK_NONEMPTY;
+    if (op->opcode != WEFT__OP_CANCEL_FD) weft__fd_table_return(&uring->fds, op->fd);
+    counter_add(&uring->driver.counters.rescued, 1);
+    op->complete(op, cqe->res, false);
+}
+
+static void leave(struct uring *uring, const struct io_uring_cqe *cqe) {
+    uint32_t count = load_relaxed(&uring->left_count);
+    uring->left[count] = *cqe;
+    store_release(&uring->left_count, count + 1); /* pairs with anything_to_drain */
+}
+
+/* (in_kernel is not told: it counts for unbind, and a ring that is ever unbound has an owner with nobody to help it.) */
+static bool rescue(struct weft__driver *driver) {
+    struct uring *uring = uring_of(driver);
+    if (!try_lock_cq(uring)) return false; /* R1 */
+    bool asleep = load_seq_cst(&uring->waiting); /* R2; pairs with W1 */
+    struct io_uring_cqe cqe;
+    while (!asleep && load_relaxed(&uring->left_count) < LEFT_MOST && next_cqe(uring, &cqe)) { /* R3 */
+        if (is_for_anybody(&cqe)) complete_here(uring, &cqe);
+        else leave(uring, &cqe);
+    }
+    unlock_cq(uring); /* R4 */
+    uint32_t flags = __atomic_load_n(uring->ring.sq.kflags, __ATOMIC_RELAXED);
+    return !asleep && ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) || load_relaxed(&uring->unsubmitted));
+}
+
+/* Not by liburing's wrapper, which is not known to be async-signal-safe. */
+static void fetch(struct weft__driver *driver, bool in_task) {
+    struct uring *uring = uring_of(driver);
+    bool may_submit = in_task && !load_relaxed(&uring->inside); /* pairs with go_inside and come_out */
+    unsigned submit = may_submit ? flush(uring) : 0;
+    if (may_submit) store_relaxed(&uring->unsubmitted, false);
+    syscall(SYS_io_uring_enter, uring->ring.enter_ring_fd, submit, 0,
+            IORING_ENTER_GETEVENTS | IORING_ENTER_REGISTERED_RING, NULL, _NSIG / 8);
 }
 
 /* ---- open, bind, close ---- */
@@ -371,6 +522,8 @@ int weft__uring_open(struct weft__driver **driver) {
         .unbind = unbind_thread,
         .close = close_uring,
         .pending = pending,
+        .rescue = rescue,
+        .fetch = fetch,
         .wake = wake,
     };
     struct uring *uring = calloc(1, sizeof *uring);

@@ -104,7 +104,7 @@ static void ring_now(void *arg) {
 static void ring(struct weft__timer *timer) {
     struct alarm *self = weft__container_of(timer, struct alarm, timer);
     struct weft__worker *worker = weft__world_worker();
-    if (worker->strict) self->queued = weft__call_queue(worker, ring_now, self);
+    if (worker && worker->strict) self->queued = weft__call_queue(worker, ring_now, self);
     else ring_now(self);
     weft__timer_fired(timer); /* from here the alarm may be gone */
 }

@@ -138,6 +138,7 @@ static weft_handle schedule(weft_loop *loop, struct request request, void (*fn)(
     if (self) self->site = request.site;
     if (self && when_ns >= 0) {
         weft__timer_init(&self->timer, &target->timers, fire);
+        self->timer.own_worker = true;
         if (when_ns <= weft__world_now()) weft__timer_arm_due(&self->timer, when_ns); /* L5: in the next turn */
         else weft__timer_arm(&self->timer, when_ns);
         if (weft__world_worker() != target) weft__idle_notify_worker(target); /* it may sleep for longer */

@@ -16,8 +16,7 @@ int weft__debug_from_environment(void) {
 
 _Atomic bool weft__debug_sites;
 
-/* " (made at FILE+0xOFFSET)", which addr2line understands, or nothing. */
-static const char *site_text(const void *site, char *text, size_t bytes) {
+const char *weft__debug_site_text(const void *site, char *text, size_t bytes) {
     Dl_info info;
     *text = '\0';
     if (site && dladdr(site, &info))
@@ -29,7 +28,7 @@ static void print_record(const weft_exception_record *record) {
     char site[256];
     fprintf(stderr, "weft: %s: '%s'%s%s%s\n", record->message, record->name ? record->name : "",
             record->error ? " " : "", record->error ? weft_strerror(record->error) : "",
-            site_text(record->site, site, sizeof site));
+            weft__debug_site_text(record->site, site, sizeof site));
 }
 
 int weft_loop_default_exception_handler(weft_loop *loop, const weft_exception_record *record) {
@@ -101,7 +100,7 @@ void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t seri
 void weft__debug_never_awaited(weft_future *coroutine) {
     char site[256];
     fprintf(stderr, "weft: coroutine '%s' was never awaited%s\n", weft_task_name(coroutine),
-            site_text(coroutine->site, site, sizeof site));
+            weft__debug_site_text(coroutine->site, site, sizeof site));
 }
 
 /* ---- slow steps ---- */
@@ -111,5 +110,5 @@ void weft__debug_slow(struct weft__worker *worker, const char *kind, const char 
     char text[256];
     if (took_ns < load_relaxed(&worker->loop->slow_ns)) return;
     fprintf(stderr, "weft: executing %s '%s' took %.3f seconds%s\n", kind, name, (double)took_ns / 1e9,
-            site_text(site, text, sizeof text));
+            weft__debug_site_text(site, text, sizeof text));
 }

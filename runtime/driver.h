@@ -1,10 +1,10 @@
 /* What a worker needs of I/O: submit, reap, wait, wake, cancel. No io_uring or epoll types.
  *
  * This is the seam between scheduler and kernel (the other is world.h). A driver belongs to one worker and
- * is opened, used and closed by that worker's thread; only `wake` and `pending` may be called by others.
+ * is opened, used and closed by that worker's thread; only `wake`, `pending` and `rescue` may be called by others.
  *
  * An operation belongs to the driver from submit until its complete() runs, on the owner's thread and
- * inside reap; its buffers belong to the kernel for the same time. Submitting never fails and never calls
+ * inside reap, or inside rescue; its buffers belong to the kernel for the same time. Submitting never fails and never calls
  * complete(): when the queue to the kernel is full, the operation waits in the driver's own list. */
 #ifndef WEFT_RUNTIME_DRIVER_H
 #define WEFT_RUNTIME_DRIVER_H
@@ -41,19 +41,21 @@ struct weft__op {
     /* const after submit */
     uint8_t opcode;
     bool poll_first;      /* a receive that is not likely to find data: wait, then try */
+    bool anywhere;        /* complete may be called on the watchman's thread, if the owner is stuck */
     bool keep_request;    /* a cancel request that ends it stays undelivered: the call has something to return */
     int fd;
     int flags;
     uint32_t length;
     void *buffer, *extra;
     int64_t offset;
-    /* Thread: the driver's. `more`: the operation goes on and will complete again. */
+    /* Thread: the driver's; with `anywhere`, the watchman's. `more`: the operation goes on and will complete again. */
     void (*complete)(struct weft__op *op, int32_t result, bool more);
     /* the driver's own */
     struct weft__list link;
     uint64_t tag;
     bool queued;          /* in the driver's own list: the kernel does not know of it yet */
     bool cancel_queued;   /* the cancel waits for room in the queue to the kernel */
+    bool rescued;         /* has completed on the watchman's thread */
     bool cancelled;       /* by its owner: if it ends with -ECANCELED, then for that */
     bool data_left;       /* the last completion said that more can be received at once */
 };
@@ -61,6 +63,7 @@ struct weft__op {
 /* Owner-written counters, read by any thread. */
 struct weft__driver_counters {
     _Atomic uint64_t enters, submissions, completions;
+    _Atomic uint64_t rescued; /* completions, too; written by the watchman */
 };
 
 enum weft__pending { WEFT__PENDING_NONE, WEFT__PENDING_SOME, WEFT__PENDING_UNKNOWN };
@@ -83,6 +86,12 @@ struct weft__driver_ops {
     /* Thread: any */
     enum weft__pending (*pending)(struct weft__driver *driver, int fd); /* operations under way on fd */
     void (*wake)(struct weft__driver *driver);
+    /* Completes what is ready and may complete anywhere, while the owner is stuck; what may not is left to the owner.
+     * Returns whether fetch would bring more. NULL, as fetch: no such thing. Thread: the watchman */
+    bool (*rescue)(struct weft__driver *driver);
+    /* Has the kernel hand over completions that it holds back for the owner; and, if that is in a task, take the operations
+     * which it had no occasion to submit yet. Thread: the owner's, in a signal handler, at any moment */
+    void (*fetch)(struct weft__driver *driver, bool in_task);
 };
 
 /* The common head of every driver. */

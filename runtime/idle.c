@@ -94,6 +94,7 @@ void weft__idle_park(struct weft__worker *worker) {
     set_bit(worker, false);
     uint32_t state = exchange_seq_cst(&worker->sleep_state, WEFT__AWAKE); /* S5; pairs with W4 */
     worker->searching = state == WEFT__NOTIFIED_TO_SEARCH;
+    weft__watchman_see(&worker->runtime->watchman);
     if (found && searched && !worker->searching) { /* S6 */
         atomic_fetch_add_explicit(&worker->runtime->idle.searching, 1, memory_order_seq_cst); /* pairs with W3 */
         worker->searching = true;

@@ -35,15 +35,12 @@ static intptr_t run_adopted(void *arg) {
     return 0;
 }
 
-struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t item) {
-    struct weft__task *task = worker->spare;
-    worker->spare = NULL;
+struct weft__task *weft__parallel_adopt(struct weft__runtime *runtime, struct weft__task *task, uintptr_t item) {
     weft__task_init(task, "parallel", run_adopted);
     weft__task_set_arg(task, WEFT__ARG_VALUE, (void *)(item & ~(uintptr_t)1));
     task->must_start = true; /* its joiner waits for the call, not for the task */
-    task->runtime = worker->runtime;
-    task->future.stack_class = (uint8_t)worker->runtime->default_class;
-    counter_add(&worker->counters.spawns, 1);
+    task->runtime = runtime;
+    task->future.stack_class = (uint8_t)runtime->default_class;
     store_release(&task->future.state, WEFT__STARTED | WEFT__REFERENCE); /* pairs with try_ref */
     return task;
 }

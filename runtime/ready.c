@@ -71,9 +71,15 @@ static struct weft__task *pop_injector(struct weft__runtime *runtime) {
     return link ? weft__container_of(link, struct weft__task, runnable.link) : NULL;
 }
 
-/* Makes a task of what came out of a deque; NULL for a stale entry. */
-static struct weft__task *claim_item(struct weft__worker *worker, uintptr_t item) {
-    if (item & 1) return weft__parallel_adopt(worker, item);
+static bool is_call(uintptr_t item) { return item & 1; }
+
+/* Makes a task of what came out of a deque, of a parallel call by means of `*spare`; NULL for a stale entry. */
+static struct weft__task *claim_item(struct weft__runtime *runtime, struct weft__task **spare, uintptr_t item) {
+    if (is_call(item)) {
+        struct weft__task *record = *spare;
+        *spare = NULL;
+        return weft__parallel_adopt(runtime, record, item);
+    }
     struct weft__task *task = (struct weft__task *)item;
     if (weft__task_claim(task, WEFT__READY, 0)) return task;
     weft_release(&task->future); /* run in place meanwhile */
@@ -86,7 +92,8 @@ struct weft__task *weft__ready_claim(struct weft__worker *worker, struct weft__d
         uintptr_t item = take(deque);
         if (item == 0) return NULL;
         if (item == WEFT__DEQUE_RETRY) continue;
-        struct weft__task *task = claim_item(worker, item);
+        struct weft__task *task = claim_item(worker->runtime, &worker->spare, item);
+        if (is_call(item)) counter_add(&worker->counters.spawns, 1);
         if (task) return task;
     }
     return NULL;
@@ -132,4 +139,27 @@ bool weft__ready_any(struct weft__worker *worker) {
     return worker->local.count > 0 || load_relaxed(&worker->lifo) || weft__ring_queue_count(&worker->ring) > 0 ||
            weft__deque_count(&worker->deque) > 0 || !weft__inbox_empty(&worker->inbox) ||
            load_relaxed(&worker->runtime->injector.count) > 0;
+}
+
+/* ---- a stuck worker's ---- */
+
+/* Of the deque only the oldest: it may hold a million tasks that the worker is just making. */
+static void evacuate_deque(struct weft__worker *victim, struct weft__task **spare) {
+    struct weft__runtime *runtime = victim->runtime;
+    if (weft__deque_count(&victim->deque) == 0) return;
+    if (!*spare && !(*spare = weft__slab_take(NULL))) return;
+    uintptr_t item = weft__deque_steal(&victim->deque);
+    if (item == 0 || item == WEFT__DEQUE_RETRY) return;
+    struct weft__task *task = claim_item(runtime, spare, item);
+    if (is_call(item)) atomic_fetch_add_explicit(&runtime->foreign_spawns, 1, memory_order_seq_cst); /* shutdown.c */
+    if (task) weft__ready_inject(runtime, task);
+}
+
+void weft__ready_evacuate(struct weft__worker *victim, struct weft__task **spare) {
+    void *items[WEFT__RING_QUEUE_CAPACITY / 2 + 1];
+    size_t count = weft__ring_queue_count(&victim->ring) > 0 ? weft__ring_queue_take_half(&victim->ring, items) : 0;
+    for (size_t i = 0; i < count; i++) weft__ready_inject(victim->runtime, items[i]);
+    struct weft__task *woken = load_relaxed(&victim->lifo) ? exchange_acq_rel(&victim->lifo, NULL) : NULL;
+    if (woken) weft__ready_inject(victim->runtime, woken); /* the exchange pairs with weft__ready_push_woken */
+    evacuate_deque(victim, spare);
 }

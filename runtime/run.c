@@ -124,7 +124,9 @@ static intptr_t run_in(void *arg) {
     intptr_t result = load_acquire(&run->error);
     store_release(&run->loops, 1 + load_relaxed(&run->opened) - load_relaxed(&run->failed));
     if (result == 0) {
+        weft__watchman_start(run->runtime);
         result = run_main(run);
+        weft__watchman_stop(run->runtime); /* before anybody closes its driver: we have not left yet */
     } else {
         weft_coroutine_close(run->main);
         weft__shutdown_end(run->runtime);

@@ -51,6 +51,7 @@ static void worker_fini(struct weft__worker *worker) {
 
 void weft__runtime_free(struct weft__runtime *runtime) {
     weft__executor_fini(runtime);
+    weft__watchman_fini(&runtime->watchman);
     weft__generators_fini(runtime);
     for (unsigned i = 0; runtime->workers && i < runtime->worker_count; i++) worker_fini(&runtime->workers[i]);
     for (unsigned class = 0; class < WEFT__STACK_CLASSES; class ++) weft__stack_pool_fini(&runtime->pools[class]);
@@ -64,6 +65,7 @@ struct weft__runtime *weft__runtime_new(const weft_options *options) {
     if (!runtime) return NULL;
     *runtime = (struct weft__runtime){.options = *options, .worker_count = options->workers};
     atomic_init(&runtime->shutdown.unnoticed, options->workers);
+    atomic_init(&runtime->watchman.armed, true);
     for (unsigned class = 0; class < WEFT__STACK_CLASSES; class ++)
         weft__stack_pool_init(&runtime->pools[class], (size_t)WEFT__STACK_LEAST_BYTES << class, weft__task_fiber);
     while ((size_t)WEFT__STACK_LEAST_BYTES << runtime->default_class < options->stack_bytes) runtime->default_class++;
@@ -84,6 +86,7 @@ int weft__worker_enter(struct weft__worker *worker) {
     if (host) worker->scheduler.low = host->stack->fiber.low, worker->scheduler.high = host->stack->fiber.high;
     weft__world_set_worker(worker);
     worker->errno_location = weft__world_errno();
+    worker->thread_id = weft__world_thread_id();
     weft__overflow_watch();
     bool notice = options->debug > 0 && worker->index == 0; /* once, not once a worker */
     int error = worker->driver ? worker->driver->ops->bind(worker->driver)

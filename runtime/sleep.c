@@ -49,7 +49,7 @@ static void run_due(struct weft__worker *worker, struct weft__runnable *runnable
 static void fire(struct weft__timer *timer) {
     struct sleeper *self = weft__container_of(timer, struct sleeper, timer);
     struct weft__worker *worker = weft__world_worker();
-    if (worker->strict) weft__fifo_push(&worker->local, &self->runnable.link);
+    if (worker && worker->strict) weft__fifo_push(&worker->local, &self->runnable.link);
     else wake_sleeper(self);
 }
 

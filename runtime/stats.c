@@ -22,11 +22,15 @@ int weft_stats_get(weft_stats *stats) {
         stats->enters += load_relaxed(&worker->driver->counters.enters);
         stats->submissions += load_relaxed(&worker->driver->counters.submissions);
         stats->completions += load_relaxed(&worker->driver->counters.completions);
+        stats->completions += load_relaxed(&worker->driver->counters.rescued);
         stats->timers += load_relaxed(&worker->timers.fired);
         stats->stack_hits += load_relaxed(&worker->stacks.hits);
         stats->stack_misses += load_relaxed(&worker->stacks.misses);
     }
     stats->spawns += load_relaxed(&runtime->foreign_spawns);
     weft__executor_stats(runtime, &stats->pool_threads, &stats->pool_queued);
+    stats->rescues = load_relaxed(&runtime->watchman.rescues);
+    stats->stuck_workers = load_relaxed(&runtime->watchman.stuck);
+    stats->blocked_workers = load_relaxed(&runtime->watchman.blocked);
     return 0;
 }

@@ -43,7 +43,7 @@ static void expire(struct weft__timer *timer) {
     struct weft__task *task = self->task;
     struct weft__worker *worker = weft__world_worker();
     weft_ref(&task->future);
-    if (worker->strict) self->queued = weft__call_queue(worker, expire_now, self);
+    if (worker && worker->strict) self->queued = weft__call_queue(worker, expire_now, self);
     else expire_now(self);
     weft__timer_fired(timer); /* publishes expired and epoch; from here the scope may be gone */
     weft_release(&task->future);

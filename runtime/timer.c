@@ -62,20 +62,48 @@ void weft__timer_settle(struct weft__timer *timer) {
     }
 }
 
-void weft__timers_fire(struct weft__timers *timers, int64_t now_ns, bool strict) {
-    struct weft__list due;
-    weft__list_init(&due);
+static struct weft__timer *timer_of(struct weft__list *link) {
+    return weft__container_of(link, struct weft__timer, node.link);
+}
+
+/* Makes of what is due, or of what the watchman may fire of it, a list of its own. */
+static void take_due(struct weft__timers *timers, int64_t now_ns, bool to_rescue, struct weft__list *due) {
+    struct weft__list expired;
+    weft__list_init(&expired);
+    weft__list_init(due);
     weft__lock_acquire(&timers->lock);
-    weft__wheel_expire(&timers->wheel, now_ns, &due);
-    for (struct weft__list *link = due.next; link != &due; link = link->next)
-        store_relaxed(&weft__container_of(link, struct weft__timer, node.link)->state, WEFT__TIMER_FIRING);
+    weft__wheel_expire(&timers->wheel, now_ns, &expired);
+    for (struct weft__list *link; (link = weft__list_pop(&expired));) {
+        struct weft__timer *timer = timer_of(link);
+        if (to_rescue && timer->own_worker) {
+            weft__wheel_put_back(&timers->wheel, &timer->node);
+            continue;
+        }
+        store_relaxed(&timer->state, WEFT__TIMER_FIRING);
+        weft__list_append(due, link);
+        counter_add(&timers->fired, 1);
+    }
     store_relaxed(&timers->next_ns, weft__wheel_next(&timers->wheel));
     weft__lock_release(&timers->lock);
-    /* From here the list is ours: whoever finds FIRING keeps away from it. */
-    if (strict) weft__wheel_sort(&due);
-    for (struct weft__list *link; (link = weft__list_pop(&due));) {
-        struct weft__timer *timer = weft__container_of(link, struct weft__timer, node.link);
-        counter_add(&timers->fired, 1);
+}
+
+/* The list is ours: whoever finds FIRING keeps away from it. */
+static void fire_all(struct weft__list *due) {
+    for (struct weft__list *link; (link = weft__list_pop(due));) {
+        struct weft__timer *timer = timer_of(link);
         timer->fire(timer); /* may free the timer */
     }
+}
+
+void weft__timers_fire(struct weft__timers *timers, int64_t now_ns, bool strict) {
+    struct weft__list due;
+    take_due(timers, now_ns, false, &due);
+    if (strict) weft__wheel_sort(&due);
+    fire_all(&due);
+}
+
+void weft__timers_rescue(struct weft__timers *timers, int64_t now_ns) {
+    struct weft__list due;
+    take_due(timers, now_ns, true, &due);
+    fire_all(&due);
 }

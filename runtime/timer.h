@@ -1,7 +1,7 @@
 /* A worker's timers: the wheel under a lock, so that any thread can cancel.
  *
- * A timer is armed for the worker whose wheel it enters, fired by that worker, and cancelled by anyone; the
- * lock decides between firing and cancelling. Its life: INIT -> ARMED -> FIRING -> IDLE, or CANCELLED.
+ * A timer is armed for the worker whose wheel it enters, fired by that worker or, if that is stuck, by the watchman, and
+ * cancelled by anyone; the lock decides who. Its life: INIT -> ARMED -> FIRING -> IDLE, or CANCELLED.
  * A cancel that comes before arming (between publishing a wait and arming its timer) leaves CANCELLED, and
  * the arming then fails: so it cannot be missed. */
 #ifndef WEFT_RUNTIME_TIMER_H
@@ -15,17 +15,19 @@ enum weft__timer_state { WEFT__TIMER_INIT, WEFT__TIMER_ARMED, WEFT__TIMER_FIRING
 struct weft__timers {
     weft__lock lock;
     struct weft__timer_wheel wheel;  /* lock */
-    _Atomic int64_t next_ns;         /* written under lock, read by the owner: a lower bound */
-    _Atomic uint64_t fired;          /* counter */
+    _Atomic int64_t next_ns;         /* written under lock: a lower bound */
+    _Atomic uint64_t fired;          /* counter, written under lock */
 };
 
 struct weft__timer {
     struct weft__wheel_node node;    /* lock */
     struct weft__timers *timers;     /* const after init */
-    /* Thread: the worker's. FIRING before it; it must leave the state IDLE (weft__timer_fired) as the last
-     * touch, unless it hands the timer back to a task that can no longer cancel it. */
+    /* Thread: the worker's or, unless own_worker, the watchman's, which is no worker. FIRING before it; it must leave
+     * the state IDLE (weft__timer_fired) as the last touch, unless it hands the timer back to a task that can no
+     * longer cancel it. */
     void (*fire)(struct weft__timer *timer);
     _Atomic uint8_t state;           /* written under lock but for FIRING -> IDLE */
+    bool own_worker;                 /* const after init: no rescuer may fire it */
 };
 
 void weft__timers_init(struct weft__timers *timers, int64_t now_ns);
@@ -34,6 +36,7 @@ static inline void weft__timer_init(struct weft__timer *timer, struct weft__time
                                     void (*fire)(struct weft__timer *timer)) {
     timer->timers = timers;
     timer->fire = fire;
+    timer->own_worker = false;
     atomic_init(&timer->state, WEFT__TIMER_INIT);
 }
 
@@ -59,7 +62,10 @@ static inline void weft__timer_fired(struct weft__timer *timer) {
 /* Fires what is due at `now_ns`. `strict`: in order of (deadline, insertion). Thread: the worker's. */
 void weft__timers_fire(struct weft__timers *timers, int64_t now_ns, bool strict);
 
-/* When to look again; INT64_MAX: no timer. Thread: the worker's. */
+/* Fires what is due at `now_ns`, but for the timers that only their worker may fire. Thread: the watchman. */
+void weft__timers_rescue(struct weft__timers *timers, int64_t now_ns);
+
+/* When to look again; INT64_MAX: no timer. Thread: any. */
 static inline int64_t weft__timers_next(struct weft__timers *timers) { return load_relaxed(&timers->next_ns); }
 
 #endif

@@ -47,6 +47,11 @@ void weft__wheel_insert_due(struct weft__timer_wheel *wheel, struct weft__wheel_
     place_overdue(wheel, node);
 }
 
+void weft__wheel_put_back(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
+    wheel->count++;
+    place_overdue(wheel, node);
+}
+
 void weft__wheel_insert(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
     node->sequence = wheel->sequence++;
     wheel->count++;

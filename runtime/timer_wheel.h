@@ -40,6 +40,9 @@ void weft__wheel_insert(struct weft__timer_wheel *wheel, struct weft__wheel_node
 /* Inserts a node whose time has come, though its tick may not have. */
 void weft__wheel_insert_due(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
 
+/* Puts back what expire has just taken out: it stays due, behind what was put back before. */
+void weft__wheel_put_back(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
+
 /* Removes a node that is in the wheel. */
 void weft__wheel_remove(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
 

@@ -46,7 +46,9 @@ static void run(struct weft__worker *worker, struct weft__runnable *runnable) {
         kind = "task", name = weft_task_name(task), site = task->site;
     }
     int64_t began = weft__world_now();
+    weft__watchdog_begin(&worker->watchdog, kind, name, site, began);
     runnable->run(worker, runnable);
+    weft__watchdog_end(&worker->watchdog);
     weft__debug_slow(worker, kind, name, site, weft__world_now() - began);
 }
 
@@ -57,6 +59,7 @@ static bool run_local(struct weft__worker *worker) {
     if (count > 0) weft__idle_search_end(worker, true);
     for (size_t i = 0; i < count; i++) {
         struct weft__item *link = weft__fifo_pop(&worker->local);
+        counter_add(&worker->visible_tick, 1);
         run(worker, weft__container_of(link, struct weft__runnable, link));
     }
     return count > 0;
@@ -67,7 +70,7 @@ static struct weft__task *next_ready(struct weft__worker *worker) {
     worker->steps_left--;
     worker->tick++;
     struct weft__task *task = weft__ready_next(worker);
-    if (task) store_relaxed(&worker->visible_tick, worker->tick);
+    if (task) counter_add(&worker->visible_tick, 1);
     return task;
 }
 
@@ -139,6 +142,7 @@ static void rest(struct weft__worker *worker) {
 void weft__worker_loop(struct weft__worker *worker) {
     struct weft__runtime *runtime = worker->runtime;
     do {
+        counter_add(&worker->visible_tick, 1);
         take_inbox(worker);
         reap(worker);
         look_around(worker);

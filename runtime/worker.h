@@ -12,6 +12,8 @@
 #include "ring_queue.h"
 #include "task.h"
 #include "timer.h"
+#include "watchdog.h"
+#include "watchman.h"
 
 /* Picked by Go and Tokio before us; 61 is prime, so it does not fall in step with users' patterns. */
 #define WEFT__TICKS 61
@@ -35,6 +37,7 @@ struct weft__worker {
     weft__thread thread;             /* not of worker 0: that is the caller of weft_run */
 
     int *errno_location;             /* of the thread that drives it; set before anything runs */
+    pid_t thread_id;                 /* of that thread */
 
     /* owner worker only */
     struct weft__fiber scheduler;    /* the loop's own context, on the thread's stack */
@@ -66,13 +69,15 @@ struct weft__worker {
 
     /* any thread */
     _Alignas(WEFT__CACHE_LINE) _Atomic(struct weft__task *) lifo; /* the task woken last */
-    _Atomic uint32_t visible_tick;   /* tick, for thieves: the slot of a worker that moves on is left alone */
+    _Atomic uint32_t visible_tick;   /* steps, callbacks and turns: a worker that moves on is left alone (steal.c, watchman.c) */
     struct weft__deque deque;        /* unstarted tasks and parallel calls (lowest bit set) */
     struct weft__ring_queue ring;    /* resumed tasks */
     struct weft__inbox inbox;        /* becomes `local` */
     _Alignas(WEFT__CACHE_LINE) _Atomic uint32_t sleep_state; /* protocol in idle.h */
     struct weft__timers timers;
     struct weft__counters counters;
+    struct weft__watch watch;        /* watchman.h */
+    struct weft__watchdog watchdog;
 };
 
 /* Never unmapped, and used again after the last reference has gone: see loop.c. */
@@ -104,6 +109,7 @@ struct weft__runtime {
     unsigned default_class;
     /* any thread */
     struct weft__idle idle;
+    struct weft__watchman watchman;
     struct {
         _Alignas(WEFT__CACHE_LINE) weft__lock lock;
         struct weft__fifo queue;     /* lock: tasks from elsewhere, and what overflowed a ring */
@@ -143,6 +149,10 @@ void weft__ready_inject(struct weft__runtime *runtime, struct weft__task *task);
 struct weft__task *weft__ready_next(struct weft__worker *worker);
 bool weft__ready_any(struct weft__worker *worker); /* something that weft__ready_next would find */
 
+/* Gives some of what lies in the queues of a stuck worker to everybody, at least the oldest of each. `spare`: a slab
+ * record, or NULL. Thread: the watchman. */
+void weft__ready_evacuate(struct weft__worker *victim, struct weft__task **spare);
+
 /* Takes from a deque, with weft__deque_pop or weft__deque_steal, the first item that is not stale, claimed. */
 struct weft__task *weft__ready_claim(struct weft__worker *worker, struct weft__deque *deque,
                                      uintptr_t (*take)(struct weft__deque *deque));
@@ -152,8 +162,8 @@ struct weft__task *weft__steal(struct weft__worker *worker);
 /* Whether any other worker has something to steal: the sleeper's recheck. */
 bool weft__steal_worthwhile(struct weft__worker *worker);
 
-/* parallel.c: the task that runs the parallel call taken from a deque, made of worker->spare. */
-struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t item);
+/* parallel.c: makes of `record` the task that runs the parallel call taken from a deque. The caller counts the spawn. */
+struct weft__task *weft__parallel_adopt(struct weft__runtime *runtime, struct weft__task *record, uintptr_t item);
 
 /* worker.c */
 void weft__worker_loop(struct weft__worker *worker);
@@ -263,6 +273,8 @@ int weft__debug_from_environment(void);
 void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t serial);
 /* Reports a coroutine that is discarded without ever having been driven. */
 void weft__debug_never_awaited(weft_future *coroutine);
+/* " (made at FILE+0xOFFSET)", which addr2line understands, or nothing. */
+const char *weft__debug_site_text(const void *site, char *text, size_t bytes);
 /* Reports a step or callback if it took long. */
 void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, const void *site, int64_t took_ns);
 

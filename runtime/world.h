@@ -93,6 +93,20 @@ static inline void weft__lock_release(weft__lock *lock) {
     if (exchange_acq_rel(&lock->word, 0) == 2) weft__unlock_slow(lock);
 }
 
+/* An alarm clock: a descriptor, or -errno. `set`: it rings `after_ns` from now, and then every `period_ns`; 0 and 0: no
+ * more. Thread: any, and signal handlers. `wait` blocks until it has rung since the last wait. */
+int weft__world_alarm_open(void);
+void weft__world_alarm_set(int alarm, int64_t after_ns, int64_t period_ns);
+void weft__world_alarm_wait(int alarm);
+void weft__world_alarm_close(int alarm);
+
+/* Another thread of this process, by its number: whether it is on a CPU or waits for one, as opposed to being inside a
+ * system call that blocks; false also if /proc is not there. And a signal for it alone. */
+bool weft__world_thread_runs(pid_t thread);
+void weft__world_thread_signal(pid_t thread, int number);
+/* No signal is delivered to the calling thread from here on. */
+void weft__world_block_signals(void);
+
 /* CLOCK_MONOTONIC in nanoseconds, and the CPU time of the calling thread. */
 int64_t weft__world_now(void);
 

@@ -3,13 +3,16 @@
 #include "world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -199,6 +202,46 @@ void weft__lock_slow(weft__lock *lock) {
 
 void weft__unlock_slow(weft__lock *lock) {
     weft__world_wake_all(&lock->word);
+}
+
+int weft__world_alarm_open(void) {
+    int alarm = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    return alarm < 0 ? -errno : alarm;
+}
+
+static struct timespec to_timespec(int64_t ns) { return (struct timespec){ns / 1000000000, ns % 1000000000}; }
+
+void weft__world_alarm_set(int alarm, int64_t after_ns, int64_t period_ns) {
+    struct itimerspec spec = {.it_value = to_timespec(after_ns), .it_interval = to_timespec(period_ns)};
+    int saved = errno;
+    timerfd_settime(alarm, 0, &spec, NULL);
+    errno = saved;
+}
+
+void weft__world_alarm_wait(int alarm) {
+    uint64_t rings;
+    ssize_t ignored = read(alarm, &rings, sizeof rings);
+    (void)ignored;
+}
+
+void weft__world_alarm_close(int alarm) { close(alarm); }
+
+bool weft__world_thread_runs(pid_t thread) {
+    char path[64], text[8] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int)thread);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    ssize_t count = read(file, text, sizeof text - 1);
+    close(file);
+    return count > 0 && strncmp(text, "running", 7) == 0;
+}
+
+void weft__world_thread_signal(pid_t thread, int number) { syscall(SYS_tgkill, getpid(), thread, number); }
+
+void weft__world_block_signals(void) {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 
 int64_t weft__world_now(void) {

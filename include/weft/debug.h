@@ -27,6 +27,9 @@ typedef struct weft_stats {
     uint64_t stack_misses;   /* stacks that came from the shared pool or from the kernel */
     unsigned pool_threads;   /* at this moment: threads of the default executor, for names, in blocking regions */
     uint64_t pool_queued;    /* at this moment: jobs and regions that wait for one */
+    uint64_t rescues;        /* times a worker was found stuck in a task, and its work was given to the others */
+    unsigned stuck_workers;  /* stuck at this moment, */
+    unsigned blocked_workers; /* and of these in a system call: see weft_to_thread for what belongs elsewhere */
 } weft_stats;
 
 /* Fills `stats` for the runtime of the calling task or callback. The counters of other workers are read

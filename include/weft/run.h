@@ -18,6 +18,7 @@ typedef struct weft_options {
     int64_t executor_ns;     /* how long the end of the run waits for jobs of the default executor (executor.h);
                                 0: 300 s; negative: not at all */
     int debug;               /* debug mode: 1 on, -1 off, 0: on if $WEFT_DEBUG is not empty */
+    bool no_rescue;          /* what a worker has queued waits while a task of its computes or blocks, however long */
 } weft_options;
 
 /* Runs `main` on a new runtime until it returns; then cancels every task that is left, waits for their

@@ -136,7 +136,7 @@ void weft__context_release(struct weft__context *context) { (void)context; }
 weft_loop *weft_get_running_loop(void) { return NULL; }
 void weft__idle_notify(struct weft__runtime *of) { (void)of; }
 void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable) { model_fail("pinned"); }
-struct weft__task *weft__parallel_adopt(struct weft__worker *worker, uintptr_t item) { model_fail("parallel"); }
+struct weft__task *weft__parallel_adopt(struct weft__runtime *of, struct weft__task *record, uintptr_t item) { model_fail("parallel"); }
 struct weft__slab_cache *weft__thread_slab(void) { return NULL; }
 struct weft__task *weft__blocked_task(void) { return NULL; }
 struct weft__worker *weft__blocking_forgotten(void) { return weft__world_worker(); }

@@ -1,6 +1,6 @@
 /* The timers of runtime/timer.c themselves, on the wheel of timer_wheel.c. The worker arms a timer, as a task's
- * commit does once the wait is published, and fires what is due; two other threads cancel it meanwhile, in one of
- * the two ways that there are:
+ * commit does once the wait is published, and fires what is due, and so does, at times, the watchman; others cancel it
+ * meanwhile, in one of the two ways that there are:
  *   - whoever takes the timer out of the wheel wakes the task, as sleep.c and the operations have it; a cancel that
  *     came first makes the arming fail. Exactly one must do so.
  *   - the owner of a timeout scope settles it and then gives up its memory (poisoned here), which the firing must
@@ -11,10 +11,9 @@
  * Mutants, each of which must be rejected:
  *     NO_EARLY_CANCEL     runtime/timer.c weft__timer_cancel  s/case WEFT__TIMER_INIT:/case WEFT__TIMER_INIT: break; case 99:/
  *     ARMED_ANYWAY        runtime/timer.c arm  s/bool armed = .*;/bool armed = true;/
- *     FIRING_UNMARKED     runtime/timer.c weft__timers_fire  s/WEFT__TIMER_FIRING/WEFT__TIMER_ARMED/
- *     FIRED_UNDER_ARMED   runtime/timer.c weft__timers_fire  /for \(struct weft__list \*link = due.next/d;/TIMER_FIRING/d
+ *     FIRING_UNMARKED     runtime/timer.c take_due  s/WEFT__TIMER_FIRING/WEFT__TIMER_ARMED/
  *     UNLOCKED_CANCEL     runtime/timer.c weft__timer_cancel  /weft__lock_(acquire|release)/d
- *     UNLOCKED_FIRE       runtime/timer.c weft__timers_fire  /weft__lock_(acquire|release)/d
+ *     UNLOCKED_FIRE       runtime/timer.c take_due  /weft__lock_(acquire|release)/d
  *     SETTLED_TOO_EARLY   runtime/timer.c weft__timer_settle  s/was == WEFT__CANCEL_FIRING/false/
  *     FIRED_UNORDERED     runtime/timer.h weft__timer_fired  s/store_release/store_relaxed/
  *     SETTLED_UNORDERED   runtime/timer.c weft__timer_cancel  s/load_acquire/load_relaxed/
@@ -67,6 +66,7 @@ static void thread(unsigned index) {
     if (index == 0) work();
     else if (!settling && index <= cancellers) cancel(index - 1);
     else if (settling && index == 1) settle();
+    else weft__timers_rescue(&timers, (int64_t)1 << WEFT__WHEEL_TICK_SHIFT);
 }
 
 static void after(void) {

@@ -1,0 +1,3 @@
+# Blocking and computing in a task.
+weft_test(rescue SERIAL TIMEOUT 300)
+weft_test(watchdog)

@@ -1,6 +1,6 @@
 /* Pitfall 2: blocking calls in a coroutine. The call stalls its loop; the ways out, with the loop alive: in a thread of
  * a pool, in place, or without blocking at all. */
-#include "delay.h"
+#include "watch.h"
 
 #include <sys/socket.h>
 #include <time.h>
@@ -44,22 +44,6 @@ weft_async(in_place) {
     intptr_t result = blocking_io(NULL);
     weft_leave_blocking();
     return result;
-}
-
-weft_async(count_ticks, (int *, ticks)) {
-    for (int error; (error = weft_sleep(seed_seconds(1) / 10)) == 0;)
-        ++*ticks;
-    return -ECANCELED;
-}
-
-weft_async(watch, (const char *, how), (weft_future *, work)) {
-    int ticks = 0;
-    weft_task *clock = weft_create_task(count_ticks(&ticks));
-    intptr_t result = weft_join(weft_create_task(work));
-    weft_cancel(clock);
-    weft_join(clock);
-    printf("%s: %ld, meanwhile the loop was %s\n", how, (long)result, ticks >= 5 ? "alive" : "stalled");
-    return 0;
 }
 
 weft_async(async_main) {

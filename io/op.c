@@ -9,10 +9,10 @@
  * The message runs on the operation's worker, and so does the completion, unless that worker is stuck: then it runs on the
  * watchman's thread (runtime/watchman.h). The canceller's CAS comes from anywhere, under the BUSY bit of the task's wait
  * (cancel.c), which keeps the operation in place until it is done. While the message tells the driver the state is still
- * CANCEL_POSTED: a completion that comes meanwhile does not let the task go.
- *
- * An operation that completes many times does so on its worker: `each` is for that thread. */
+ * CANCEL_POSTED: a completion that comes meanwhile does not let the task go. */
 #include "op.h"
+
+#include <weft/timeout.h>
 
 #include "../runtime/assert.h"
 #include "fd_table.h"
@@ -29,6 +29,7 @@ struct operation {
     void *each_arg;
     int32_t result;
     _Atomic uint8_t state;
+    bool closing; /* cancelled by ourselves: somebody closes the descriptor, or what had its number before */
 };
 
 static void on_complete(struct weft__op *op, int32_t result, bool more) {
@@ -64,6 +65,7 @@ static bool commit_op(struct weft__task *task, void *arg) {
     uint16_t closes = weft__fd_closes(self->op.fd);
     self->worker->driver->ops->submit(self->worker->driver, &self->op);
     bool closed = weft__fd_closed_since(self->op.fd, closes);
+    self->closing = closed;
     if (closed) store_relaxed(&self->state, CANCEL_POSTED); /* nobody knows it yet; and it stays until the message has run */
     weft__wait_publish(task, &self->wait); /* else the operation may be gone from here on */
     if (closed) run_message(self->worker, &self->message);
@@ -74,14 +76,16 @@ static bool cancelled(struct weft__task *task, const struct weft__op *op) {
     return op->keep_request ? weft__cancel_pending(task) : weft__cancel_consume(task);
 }
 
-intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg) {
+#define CLOSING ((intptr_t)INT32_MAX + 1) /* no operation's result */
+
+static intptr_t run_once(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg) {
     struct weft__task *task = weft__op_task();
     if (!task) return -EPERM;
     if (cancelled(task, &op)) return -ECANCELED;
     struct operation self = {.op = op, .wait.cancel = cancel, .message.run = run_message, .task = task,
                              .each = each, .each_arg = arg};
     self.op.complete = on_complete;
-    self.op.anywhere = !each;
+    self.op.anywhere = true;
     weft__task_suspend(commit_op, &self);
     weft__wait_retract(task);
     if (op.opcode == WEFT__OP_RECV) {
@@ -89,7 +93,15 @@ intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t r
         task->data_left = self.op.data_left || self.result == (int32_t)op.length;
     }
     if (self.result != -ECANCELED) return self.result;
-    return cancelled(task, &op) ? -ECANCELED : -EBADF; /* else: weft_close took the descriptor */
+    if (cancelled(task, &op)) return -ECANCELED;
+    return self.closing ? CLOSING : -EBADF; /* -EBADF: weft_close took the descriptor */
+}
+
+/* A number is free for others some time before close(2) returns: so the kernel is asked again when that is over. */
+intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg) {
+    intptr_t result;
+    while ((result = run_once(op, each, arg)) == CLOSING) weft_yield();
+    return result;
 }
 
 intptr_t weft__op_run(struct weft__op op) {

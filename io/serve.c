@@ -23,6 +23,7 @@ struct listener {
 };
 
 struct server {
+    weft_loop *loop;     /* any of the runtime */
     intptr_t (*handler)(void *fd);
     weft_future *failed; /* completed with the first error of a listener */
     unsigned count;
@@ -31,7 +32,8 @@ struct server {
 
 /* ---- one listener ---- */
 
-/* Thread: the worker's scheduler. The task must start even if the runtime is stopping: it owns the fd. */
+/* Thread: the worker's scheduler or, if the worker is stuck, the watchman's, which is no worker. The task must start even if
+ * the runtime is stopping: it owns the fd. */
 static void on_connection(void *arg, int32_t fd) {
     struct listener *self = arg;
     weft_future *coroutine = weft_coroutine(self->server->handler, (void *)(intptr_t)fd);
@@ -39,7 +41,9 @@ static void on_connection(void *arg, int32_t fd) {
     if (task) task->must_start = true;
     else close(fd);
     weft__future_ignore(coroutine); /* a connection that ends with an error is nothing to report */
-    weft_release(weft_create_task(coroutine));
+    if (task && !weft__world_worker()) weft__loop_submit(self->server->loop, task);
+    else coroutine = weft_create_task(coroutine);
+    weft_release(coroutine);
 }
 
 /* What accept(2) calls errors of the connection, not of the listener. */
@@ -150,10 +154,12 @@ static void stop_listeners(struct server *server) {
     }
 }
 
-static struct server *server_new(unsigned count, intptr_t (*handler)(void *fd)) {
+static struct server *server_new(struct weft__runtime *runtime, intptr_t (*handler)(void *fd)) {
+    unsigned count = runtime->worker_count;
     struct server *server = calloc(1, sizeof *server + count * sizeof server->listeners[0]);
     if (!server) return NULL;
-    *server = (struct server){.handler = handler, .failed = weft_future_new(), .count = count};
+    *server = (struct server){.loop = runtime->workers[0].loop, .handler = handler, .failed = weft_future_new(),
+                              .count = count};
     for (unsigned i = 0; i < count; i++) server->listeners[i] = (struct listener){.server = server, .fd = -1};
     return server;
 }
@@ -166,7 +172,7 @@ int weft_serve_tcp(const char *address, intptr_t (*handler)(void *fd), const wef
     if (!options) options = &defaults;
     if (!handler || options->backlog < 0 || parse(address, &storage, &bytes)) return -EINVAL;
     if (!task) return -EPERM;
-    struct server *server = server_new(task->runtime->worker_count, handler);
+    struct server *server = server_new(task->runtime, handler);
     if (!server) return -ENOMEM;
     int result = open_listeners(server, &storage, bytes, options->backlog ? options->backlog : BACKLOG);
     if (result == 0) {

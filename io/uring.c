@@ -12,8 +12,8 @@
  *
  * A stuck owner: the watchman drains the CQ for it. So a CQ has a lock, which nobody waits for: the owner takes it when
  * there is something to drain, one exchange for a batch, and comes again in the next turn if it is taken; the watchman
- * leaves if it is. What is only for the owner to complete (the doorbell, operations that complete many times, one
- * whose cancel is queued here) goes, in its order, to `left`, which the owner looks at first. An owner that goes to
+ * leaves if it is. What is only for the owner to complete (the doorbell, a watcher's poll, an operation whose cancel is
+ * queued here) goes, in its order, to `left`, which the owner looks at first. An owner that goes to
  * sleep in the kernel must not be left anything, or not hear its doorbell:
  *
  *     owner, in wait                               watchman, in rescue
@@ -404,11 +404,14 @@ static bool is_for_anybody(const struct io_uring_cqe *cqe) {
 static void complete_here(struct uring *uring, const struct io_uring_cqe *cqe) {
     if (cqe->user_data == TAG_IGNORE) return;
     struct weft__op *op = returned_op(cqe->user_data);
-    op->rescued = true;
+    bool more = cqe->flags & IORING_CQE_F_MORE;
     op->data_left = cqe->flags & IORING_CQE_F_SOCK_NONEMPTY;
-    if (op->opcode != WEFT__OP_CANCEL_FD) weft__fd_table_return(&uring->fds, op->fd);
-    counter_add(&uring->driver.counters.rescued, 1);
-    op->complete(op, cqe->res, false);
+    if (!more) {
+        op->rescued = true;
+        if (op->opcode != WEFT__OP_CANCEL_FD) weft__fd_table_return(&uring->fds, op->fd);
+        counter_add(&uring->driver.counters.rescued, 1);
+    }
+    op->complete(op, cqe->res, more);
 }
 
 static void leave(struct uring *uring, const struct io_uring_cqe *cqe) {

@@ -78,7 +78,7 @@ static bool look(struct weft__watchman *watchman) {
         bool was_stuck = worker->watch.stuck;
         worker->watch.stuck = is_stuck(worker, now, &awake);
         if (!worker->watch.stuck) continue;
-        bool runs = weft__world_thread_runs(worker->thread_id);
+        bool runs = weft__world_thread_runs(worker->watch.thread);
         if (!was_stuck && watchman->rescues_others) counter_add(&watchman->rescues, 1);
         attend(watchman, worker, now, runs);
         stuck++;
@@ -119,18 +119,27 @@ void weft__watchman_arm(struct weft__watchman *watchman) {
 
 /* ---- start and stop ---- */
 
+static void close_threads(struct weft__runtime *runtime) {
+    for (unsigned i = 0; i < runtime->worker_count; i++) weft__world_thread_close(runtime->workers[i].watch.thread);
+}
+
 void weft__watchman_start(struct weft__runtime *runtime) {
     struct weft__watchman *watchman = &runtime->watchman;
     watchman->rescues_others = runtime->worker_count > 1 && !runtime->options.no_rescue;
     if (!watchman->rescues_others && runtime->options.debug <= 0) return;
-    watchman->runtime = runtime;
-    for (unsigned i = 0; i < runtime->worker_count; i++) runtime->workers[i].watch.since_ns = weft__world_now();
     if (!watchman->has_alarm && (watchman->alarm = weft__world_alarm_open()) < 0) return;
     watchman->has_alarm = true;
+    watchman->runtime = runtime;
+    for (unsigned i = 0; i < runtime->worker_count; i++) {
+        struct weft__worker *worker = &runtime->workers[i];
+        worker->watch.since_ns = weft__world_now();
+        worker->watch.thread = weft__world_thread_open(worker->thread_id);
+    }
     install_handler();
     store_relaxed(&watchman->over, false);
     weft__world_alarm_set(watchman->alarm, LOOK_NS, LOOK_NS);
     store_relaxed(&watchman->on, weft__world_thread_start(&watchman->thread, watch, watchman) == 0);
+    if (!load_relaxed(&watchman->on)) close_threads(runtime);
 }
 
 void weft__watchman_stop(struct weft__runtime *runtime) {
@@ -139,6 +148,7 @@ void weft__watchman_stop(struct weft__runtime *runtime) {
     exchange_seq_cst(&watchman->over, true); /* pairs with watch */
     weft__world_alarm_set(watchman->alarm, 1, LOOK_NS);
     weft__world_thread_join(&watchman->thread);
+    close_threads(runtime);
     store_relaxed(&watchman->on, false);
     store_relaxed(&watchman->armed, true);
     if (watchman->spare) weft__slab_give(NULL, watchman->spare);

@@ -72,6 +72,7 @@ struct weft__watch {
     uint32_t tick;                 /* when it was seen first, at */
     int64_t since_ns;
     bool stuck;
+    int thread;                    /* weft__world_thread_open */
 };
 
 /* Starts and ends the watchman of a runtime whose drivers are open; if it cannot be started nobody is rescued.

@@ -100,9 +100,13 @@ void weft__world_alarm_set(int alarm, int64_t after_ns, int64_t period_ns);
 void weft__world_alarm_wait(int alarm);
 void weft__world_alarm_close(int alarm);
 
-/* Another thread of this process, by its number: whether it is on a CPU or waits for one, as opposed to being inside a
- * system call that blocks; false also if /proc is not there. And a signal for it alone. */
-bool weft__world_thread_runs(pid_t thread);
+/* Another thread of this process. `open`: something to watch it by, to be closed, or negative; asked once, so that no
+ * descriptor number that the program has just freed is taken and given back behind its back. `runs`: whether the thread
+ * is on a CPU or waits for one, as opposed to being blocked in a system call; false also if /proc is not there.
+ * `signal`: for that thread alone. */
+int weft__world_thread_open(pid_t thread);
+bool weft__world_thread_runs(int thread);
+void weft__world_thread_close(int thread);
 void weft__world_thread_signal(pid_t thread, int number);
 /* No signal is delivered to the calling thread from here on. */
 void weft__world_block_signals(void);

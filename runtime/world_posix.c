@@ -226,14 +226,19 @@ void weft__world_alarm_wait(int alarm) {
 
 void weft__world_alarm_close(int alarm) { close(alarm); }
 
-bool weft__world_thread_runs(pid_t thread) {
-    char path[64], text[8] = "";
+int weft__world_thread_open(pid_t thread) {
+    char path[64];
     snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int)thread);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return false;
-    ssize_t count = read(file, text, sizeof text - 1);
-    close(file);
-    return count > 0 && strncmp(text, "running", 7) == 0;
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool weft__world_thread_runs(int thread) {
+    char text[8] = "";
+    return pread(thread, text, sizeof text - 1, 0) > 0 && strncmp(text, "running", 7) == 0;
+}
+
+void weft__world_thread_close(int thread) {
+    if (thread >= 0) close(thread);
 }
 
 void weft__world_thread_signal(pid_t thread, int number) { syscall(SYS_tgkill, getpid(), thread, number); }

@@ -136,7 +136,7 @@ static intptr_t busy_reader(void *arg) {
         for (int i = 0; i < 3 + round % 10; i++) weft_yield();
         must_equal(weft_close(fds[0]), 0);
         intptr_t result = weft_join(reading);
-        must(result == -EBADF);
+        must_equal(result, -EBADF);
         result = weft_join(writing);
         must(result == -EPIPE || result == -ECONNRESET);
         must_equal(weft_close(fds[1]), 0);

@@ -7,6 +7,7 @@
 #include "structures.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -63,6 +64,9 @@ static bool enter_trap(struct trap *trap) {
     return load_acquire(&trap->freed);
 }
 
+static intptr_t connect_often(void *arg);
+static intptr_t serve(void *arg);
+
 /* ---- a scene: one task is stuck while others live on ---- */
 
 struct scene {
@@ -74,6 +78,7 @@ struct scene {
     /* while it runs */
     struct trap trap;
     _Atomic bool over;
+    _Atomic int port;              /* of `serve`, if it runs */
     _Atomic unsigned alive;        /* lives that have made their rounds while the task was stuck */
     weft_stats stats;
 };
@@ -88,13 +93,16 @@ static intptr_t be_stuck(void *arg) { return enter_trap(arg); }
 
 static intptr_t scene_main(void *arg) {
     struct scene *scene = arg;
-    weft_task *lives[64];
+    weft_task *lives[64], *server = scene->life == connect_often ? weft_spawn(serve, scene) : NULL;
+    while (server && load_acquire(&scene->port) == 0) must_equal(weft_sleep(WEFT_MS(1)), 0);
     for (unsigned i = 0; i < scene->lives; i++) lives[i] = weft_spawn(scene->life, scene);
     must_equal(weft_sleep(WEFT_MS(20)), 0);
     must_equal(weft_join(weft_spawn(be_stuck, &scene->trap)), true);
     weft_stats_get(&scene->stats);
     store_release(&scene->over, true);
     for (unsigned i = 0; i < scene->lives; i++) must_equal(weft_join(lives[i]), 0);
+    weft_cancel(server);
+    if (server) must_equal(weft_join(server), -ECANCELED);
     return 0;
 }
 
@@ -159,6 +167,32 @@ static intptr_t talk(void *arg) {
     return weft_join(peer);
 }
 
+/* Each round is a new connection, which the kernel gives to the listener of either worker. */
+static intptr_t connect_often(void *arg) {
+    struct scene *scene = arg;
+    unsigned rounds = 0;
+    char text[8] = "hello";
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)load_acquire(&scene->port))};
+    while (!load_acquire(&scene->over)) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        must_equal(weft_connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+        must_equal(weft_send(fd, text, sizeof text, 0), sizeof text);
+        must_equal(weft_recv(fd, text, sizeof text, 0), sizeof text);
+        must_equal(weft_close(fd), 0);
+        go_round(scene, &rounds);
+        must_equal(weft_sleep(WEFT_MS(1)), 0);
+    }
+    return 0;
+}
+
+static void note_port(void *arg, int port) { store_release(&((struct scene *)arg)->port, port); }
+
+static intptr_t serve(void *arg) {
+    weft_serve_options options = {.ready = note_port, .ready_arg = arg};
+    return weft_serve_tcp("127.0.0.1:0", echo_once, &options);
+}
+
 /* Two who wake each other. */
 struct ball {
     weft_event here, there;
@@ -209,6 +243,7 @@ static void play_all(const char *how, void (*get_stuck)(struct trap *trap), cons
     play((struct scene){"  waking each other", get_stuck, play_ball, 8, .driver = driver});
     play((struct scene){"  spawning and joining", get_stuck, spawn_often, 8, .driver = driver});
     if (with_sockets) play((struct scene){"  talking over sockets", get_stuck, talk, 16, .driver = driver});
+    if (with_sockets) play((struct scene){"  connecting", get_stuck, connect_often, 16, .driver = driver});
 }
 
 static void test_computing(void **state) {

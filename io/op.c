@@ -100,7 +100,9 @@ static intptr_t run_once(struct weft__op op, void (*each)(void *arg, int32_t res
 /* A number is free for others some time before close(2) returns: so the kernel is asked again when that is over. */
 intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg) {
     intptr_t result;
-    while ((result = run_once(op, each, arg)) == CLOSING) weft_yield();
+    while ((result = run_once(op, each, arg)) == CLOSING)
+        do weft_yield();
+        while (weft__fd_closes(op.fd) % 2 == 1);
     return result;
 }
 

@@ -1,6 +1,8 @@
 /* IO3: after fork the child has no loop and no workers, and may run its own. */
 #include "support.h"
 
+#include <dirent.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 weft_async(answer) {
@@ -21,8 +23,38 @@ static int look_around(weft_loop *parents) {
     return weft_run(answer()) == 42 ? 0 : 5;
 }
 
+/* The state letter of a thread, as the kernel has it. */
+static char state_of(const char *thread) {
+    char path[64], text[512] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%.20s/stat", thread);
+    FILE *file = fopen(path, "r");
+    must(file && fgets(text, sizeof text, file));
+    fclose(file);
+    return strrchr(text, ')')[2];
+}
+
+static int threads_that_run(void) {
+    DIR *threads = opendir("/proc/self/task");
+    int running = 0;
+    must(threads);
+    for (struct dirent *entry; (entry = readdir(threads));)
+        if (entry->d_name[0] != '.' && state_of(entry->d_name) != 'S') running++;
+    closedir(threads);
+    return running;
+}
+
+/* Waits until all others sleep: gcc 12's ASan does not hold its allocator's locks over a fork, and the child of a process
+ * in which another thread allocates at that moment may wait for it for ever. */
+static void wait_until_others_sleep(void) {
+    for (int looks = 0; looks < 3;) {
+        looks = threads_that_run() == 1 ? looks + 1 : 0;
+        sched_yield();
+    }
+}
+
 static int run_child(weft_loop *parents) {
     int status = -1;
+    wait_until_others_sleep();
     pid_t child = fork();
     if (child == 0) _exit(look_around(parents));
     must(child > 0 && waitpid(child, &status, 0) == child);

@@ -25,7 +25,9 @@ struct listener {
 struct server {
     weft_loop *loop;     /* any of the runtime */
     intptr_t (*handler)(void *fd);
+    weft_future *begun;  /* completed when the first listener listens, or has failed to */
     weft_future *failed; /* completed with the first error of a listener */
+    int backlog;
     unsigned count;
     struct listener listeners[];
 };
@@ -59,8 +61,17 @@ static bool is_shortage(intptr_t error) {
     return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 }
 
+static int fail(struct server *server, int error) {
+    weft_future_set_exception(server->begun, error);
+    weft_future_set_exception(server->failed, error);
+    return error;
+}
+
+/* Not before its worker has time for it: the kernel deals connections out to those that listen. */
 static intptr_t listen_task(void *arg) {
     struct listener *self = arg;
+    if (listen(self->fd, self->server->backlog) < 0) return fail(self->server, -errno);
+    weft_future_set_result(self->server->begun, 0);
     for (;;) {
         struct weft__op op = {.opcode = WEFT__OP_ACCEPT_MANY, .fd = self->fd, .flags = SOCK_CLOEXEC};
         intptr_t result = weft__op_run_many(op, on_connection, self);
@@ -68,8 +79,7 @@ static intptr_t listen_task(void *arg) {
         else if (is_shortage(result)) result = weft_sleep(PAUSE);
         else if (is_passing(result)) result = 0;
         if (result >= 0) continue;
-        if (result != -ECANCELED) weft_future_set_exception(self->server->failed, (int)result);
-        return result;
+        return result == -ECANCELED ? result : fail(self->server, (int)result);
     }
 }
 
@@ -100,9 +110,9 @@ static int parse(const char *address, struct sockaddr_storage *storage, socklen_
     return 0;
 }
 
-/* The first listener is bound before it gets SO_REUSEPORT, so a second server on the port still fails with
+/* Bound, and ready to listen. The first listener is bound before it gets SO_REUSEPORT, so a second server on the port still fails with
  * EADDRINUSE; `port_taken` is for the others. Returns the socket or -errno, and fills in the port. */
-static int open_listener(struct sockaddr_storage *address, socklen_t bytes, bool port_taken, int backlog) {
+static int open_listener(struct sockaddr_storage *address, socklen_t bytes, bool port_taken) {
     int one = 1, error;
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
@@ -110,7 +120,6 @@ static int open_listener(struct sockaddr_storage *address, socklen_t bytes, bool
     if (port_taken && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0) goto out;
     if (bind(fd, (struct sockaddr *)address, bytes) < 0) goto out;
     if (!port_taken && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) < 0) goto out;
-    if (listen(fd, backlog) < 0) goto out;
     if (getsockname(fd, (struct sockaddr *)address, &bytes) < 0) goto out;
     return fd;
 out:
@@ -126,9 +135,9 @@ static int port_of(const struct sockaddr_storage *address) {
 
 /* ---- the server ---- */
 
-static int open_listeners(struct server *server, struct sockaddr_storage *address, socklen_t bytes, int backlog) {
+static int open_listeners(struct server *server, struct sockaddr_storage *address, socklen_t bytes) {
     for (unsigned i = 0; i < server->count; i++) {
-        int fd = open_listener(address, bytes, i > 0, backlog);
+        int fd = open_listener(address, bytes, i > 0);
         if (fd < 0) return fd;
         server->listeners[i].fd = fd;
     }
@@ -141,7 +150,7 @@ static void start_listeners(struct server *server, struct weft__runtime *runtime
         weft_task_options options = {.name = "weft_serve_tcp", .loop = runtime->workers[i].loop};
         listener->task = weft_create_task_with(options, weft_coroutine(listen_task, listener));
         if (weft_done(listener->task)) /* no memory */
-            weft_future_set_exception(server->failed, (int)weft_result(listener->task));
+            fail(server, (int)weft_result(listener->task));
     }
 }
 
@@ -154,12 +163,12 @@ static void stop_listeners(struct server *server) {
     }
 }
 
-static struct server *server_new(struct weft__runtime *runtime, intptr_t (*handler)(void *fd)) {
+static struct server *server_new(struct weft__runtime *runtime, intptr_t (*handler)(void *fd), int backlog) {
     unsigned count = runtime->worker_count;
     struct server *server = calloc(1, sizeof *server + count * sizeof server->listeners[0]);
     if (!server) return NULL;
-    *server = (struct server){.loop = runtime->workers[0].loop, .handler = handler, .failed = weft_future_new(),
-                              .count = count};
+    *server = (struct server){.loop = runtime->workers[0].loop, .handler = handler, .begun = weft_future_new(),
+                              .failed = weft_future_new(), .backlog = backlog ? backlog : BACKLOG, .count = count};
     for (unsigned i = 0; i < count; i++) server->listeners[i] = (struct listener){.server = server, .fd = -1};
     return server;
 }
@@ -172,15 +181,18 @@ int weft_serve_tcp(const char *address, intptr_t (*handler)(void *fd), const wef
     if (!options) options = &defaults;
     if (!handler || options->backlog < 0 || parse(address, &storage, &bytes)) return -EINVAL;
     if (!task) return -EPERM;
-    struct server *server = server_new(task->runtime, handler);
+    struct server *server = server_new(task->runtime, handler, options->backlog);
     if (!server) return -ENOMEM;
-    int result = open_listeners(server, &storage, bytes, options->backlog ? options->backlog : BACKLOG);
+    int result = open_listeners(server, &storage, bytes);
     if (result == 0) {
         start_listeners(server, task->runtime);
-        if (options->ready) options->ready(options->ready_arg, port_of(&storage));
-        result = (int)weft_await(server->failed);
+        result = (int)weft_await(server->begun);
+        if (result == 0 && options->ready) options->ready(options->ready_arg, port_of(&storage));
+        if (result == 0) result = (int)weft_await(server->failed);
     }
     stop_listeners(server);
+    weft_release(server->begun);
+    weft__future_ignore(server->failed);
     weft_release(server->failed);
     free(server);
     return result;

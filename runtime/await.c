@@ -130,8 +130,8 @@ static bool may_run_in_place(struct weft__worker *worker, struct weft__task *sel
 }
 
 /* The newest entry of our deque comes out with the queue's reference; another one goes stale, and keeps it. Of many
- * siblings only the newest few are called: where the rest is still to come, it costs less to wait until all have run, one
- * after the other on one stack (of a million that are joined in their order: 78 ns each, 63). */
+ * siblings only the newest few are called: the others would leave as many stale entries behind; they run one after the
+ * other on one stack while we wait. */
 static bool claim_in_place(struct weft__worker *worker, struct weft__task *child) {
     bool popped = weft__deque_pop_if(&worker->deque, (uintptr_t)child);
     if (!popped && !weft__deque_near_bottom(&worker->deque, (uintptr_t)child)) return false;

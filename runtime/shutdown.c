@@ -7,8 +7,9 @@
  *   3. The last notice cancels all tasks of this runtime that were not born cancelled: each exactly once,
  *      so that clean-up code which awaits is not cancelled again.
  *   4. The runtime is quiet when all tasks that were spawned have finished, and the watchers of descriptors,
- *      which the notices remove, are gone. Each finishing task looks, once stopping; so does step 3. Finished is read before spawned, and a task spawns before it
- *      finishes, so equality means that there was a moment without tasks, and then nobody can spawn.
+ *      which the notices remove, are gone. Each finishing task looks, once stopping; so does step 3. Finished is
+ *      read before spawned, and a task spawns before it finishes, so equality means that there was a moment
+ *      without tasks, and then nobody can spawn.
  *   5. Whoever finds it quiet ends it; but if generators have begun and not ended, or there is a default executor
  *      to wait for, a task sees to these first.
  *   6. To end it is to set `ended` and to wake everybody; the loops return.

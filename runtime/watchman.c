@@ -107,7 +107,8 @@ static void watch(void *arg) {
     weft__world_block_signals();
     for (;;) {
         if (!look(watchman)) rest(watchman);
-        if (load_seq_cst(&watchman->over)) return; /* pairs with stop, which sets the alarm after it: rest may not undo that */
+        /* pairs with stop, which sets the alarm after it: rest may not undo that */
+        if (load_seq_cst(&watchman->over)) return;
         weft__world_alarm_wait(watchman->alarm);
     }
 }

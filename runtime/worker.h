@@ -69,7 +69,7 @@ struct weft__worker {
 
     /* any thread */
     _Alignas(WEFT__CACHE_LINE) _Atomic(struct weft__task *) lifo; /* the task woken last */
-    _Atomic uint32_t visible_tick;   /* steps, callbacks and turns: a worker that moves on is left alone (steal.c, watchman.c) */
+    _Atomic uint32_t visible_tick;   /* steps, callbacks and turns: who moves on is left alone (steal.c, watchman.c) */
     struct weft__deque deque;        /* unstarted tasks and parallel calls (lowest bit set) */
     struct weft__ring_queue ring;    /* resumed tasks */
     struct weft__inbox inbox;        /* becomes `local` */

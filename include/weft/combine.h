@@ -4,8 +4,9 @@
  *     intptr_t pages[2];
  *     intptr_t r = weft_await(weft_gather_into(pages, fetch("a"), fetch("b")));
  *
- * Coroutines, gathers, shields and what weft_to_thread returns are temporaries: each call here that takes one consumes it, one reference of
- * the caller's, even when it fails; weft_ref first keeps it longer. Tasks and futures are borrowed. */
+ * Coroutines, gathers, shields and what weft_to_thread returns are temporaries: each call here that takes one
+ * consumes it, one reference of the caller's, even when it fails; weft_ref first keeps it longer. Tasks and futures
+ * are borrowed. */
 #ifndef WEFT_COMBINE_H
 #define WEFT_COMBINE_H
 

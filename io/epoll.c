@@ -294,6 +294,8 @@ static unsigned poll_events(struct epoll *epoll, int64_t timeout_ns) {
 
 static unsigned reap(struct weft__driver *driver) { return poll_events(epoll_of(driver), 0); }
 
+static void flush(struct weft__driver *driver) { (void)driver; /* submit has done all there is to do */ }
+
 static unsigned wait(struct weft__driver *driver, int64_t deadline_ns) {
     struct epoll *epoll = epoll_of(driver);
     int64_t left = deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - weft__world_now();
@@ -335,6 +337,7 @@ int weft__epoll_open(struct weft__driver **driver) {
         .submit = submit,
         .cancel = cancel,
         .reap = reap,
+        .flush = flush,
         .wait = wait,
         .bind = bind_thread,
         .unbind = unbind_thread,

@@ -73,9 +73,12 @@ struct weft__driver_ops {
     /* Thread: the owner */
     void (*submit)(struct weft__driver *driver, struct weft__op *op);
     void (*cancel)(struct weft__driver *driver, struct weft__op *op); /* it completes, -ECANCELED or not */
-    /* Pushes what was submitted, and completes what is ready; returns how many. Never sleeps. */
+    /* Completes what is ready; returns how many. Never sleeps. */
     unsigned (*reap)(struct weft__driver *driver);
-    /* The same, but sleeps until something completes, `wake` is called (or was, since the last wait), or
+    /* Hands to the kernel what was submitted: at the latest before the owner does anything else for longer. Wait does
+     * so as well, and costs no system call more; so who is about to wait does not flush before. */
+    void (*flush)(struct weft__driver *driver);
+    /* As reap, but sleeps until something completes, `wake` is called (or was, since the last wait), or
      * `deadline_ns`; not at all if something has completed already. */
     unsigned (*wait)(struct weft__driver *driver, int64_t deadline_ns);
     /* unbind: the thread leaves; what is under way is taken back, and submitted again once a thread, this one or

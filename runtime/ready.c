@@ -23,6 +23,7 @@ static void call_for_help(struct weft__worker *worker) {
 }
 
 void weft__ready_push_resumed(struct weft__worker *worker, struct weft__task *task) {
+    __builtin_prefetch(task->stack); /* where the switch to it begins */
     while (!weft__ring_queue_push(&worker->ring, task)) {
         void *half[WEFT__RING_QUEUE_CAPACITY / 2 + 1];
         size_t count = weft__ring_queue_take_half(&worker->ring, half);

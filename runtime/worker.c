@@ -18,8 +18,14 @@ static void take_inbox(struct weft__worker *worker) {
     }
 }
 
-/* driver.h: hands new operations to the kernel and takes completions from it. */
-static void reap(struct weft__worker *worker) { worker->driver->ops->reap(worker->driver); }
+/* driver.h: hands new operations to the kernel, and takes completions from it. The wait does both in one go, so a turn
+ * that has nothing else to do leaves it to that; but what can complete at once comes before timers in strict order. */
+static void flush(struct weft__worker *worker) { worker->driver->ops->flush(worker->driver); }
+
+static void reap(struct weft__worker *worker) {
+    if (worker->strict) flush(worker);
+    worker->driver->ops->reap(worker->driver);
+}
 
 /* What holds for the rest of the turn. */
 static void look_around(struct weft__worker *worker) {
@@ -99,6 +105,7 @@ static bool run_ready(struct weft__worker *worker) {
 /* steal.c: the next task of another worker, if not enough others look already. */
 static bool steal(struct weft__worker *worker) {
     if (worker->runtime->worker_count == 1 || !weft__idle_search_begin(worker)) return false;
+    if (weft__steal_worthwhile(worker)) flush(worker);
     struct weft__task *task = weft__steal(worker);
     if (!task) return false;
     weft__idle_search_end(worker, true);
@@ -132,11 +139,13 @@ static void give_up(struct weft__worker *worker) {
 /* idle.c, after a turn without work; before sleeping for longer the stacks that a burst left are trimmed. */
 static void rest(struct weft__worker *worker) {
     if (keep_looking(worker)) {
+        flush(worker);
         weft__world_relax(1);
         return;
     }
     give_up(worker);
-    if (!weft__stack_trim(&worker->runtime->pools[worker->runtime->default_class])) weft__idle_park(worker);
+    if (weft__stack_trim(&worker->runtime->pools[worker->runtime->default_class])) flush(worker);
+    else weft__idle_park(worker);
 }
 
 void weft__worker_loop(struct weft__worker *worker) {
@@ -147,6 +156,7 @@ void weft__worker_loop(struct weft__worker *worker) {
         reap(worker);
         look_around(worker);
         fire_timers(worker);
+        if (weft__ready_any(worker)) flush(worker);
         bool worked = run_local(worker);
         worked |= run_ready(worker);
         if (!worked) worked = steal(worker);

@@ -72,6 +72,7 @@ static bool look(struct weft__watchman *watchman) {
     struct weft__runtime *runtime = watchman->runtime;
     uint32_t stuck = 0, blocked = 0;
     bool awake = false;
+    weft__moderation_look(runtime, weft__world_now());
     for (unsigned i = 0; i < runtime->worker_count; i++) {
         struct weft__worker *worker = &runtime->workers[i];
         int64_t now = weft__world_now();

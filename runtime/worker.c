@@ -136,6 +136,13 @@ static void give_up(struct weft__worker *worker) {
     if (worker->spin_ns > WEFT__SPIN_LEAST_NS) worker->spin_ns /= 2;
 }
 
+/* moderation.h */
+static void moderate(struct weft__worker *worker, bool on) {
+    if (worker->moderated == on) return;
+    worker->moderated = on;
+    weft__world_moderate(on);
+}
+
 /* idle.c, after a turn without work; before sleeping for longer the stacks that a burst left are trimmed. */
 static void rest(struct weft__worker *worker) {
     if (keep_looking(worker)) {
@@ -144,6 +151,7 @@ static void rest(struct weft__worker *worker) {
         return;
     }
     give_up(worker);
+    moderate(worker, load_relaxed(&worker->runtime->moderation.on));
     if (weft__stack_trim(&worker->runtime->pools[worker->runtime->default_class])) flush(worker);
     else weft__idle_park(worker);
 }
@@ -165,6 +173,7 @@ void weft__worker_loop(struct weft__worker *worker) {
         /* pair with the stores in shutdown.c and event_loop.c */
     } while (!load_acquire(&runtime->ended) && !load_acquire(&runtime->paused));
     weft__idle_search_end(worker, false);
+    moderate(worker, false);
 }
 
 void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable) {

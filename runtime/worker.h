@@ -9,6 +9,7 @@
 #include "driver.h"
 #include "idle.h"
 #include "inbox.h"
+#include "moderation.h"
 #include "ring_queue.h"
 #include "task.h"
 #include "timer.h"
@@ -59,6 +60,7 @@ struct weft__worker {
     int64_t spin_ns;                 /* how long to look for work before sleeping; adapts */
     bool debug;                      /* the loop's, looked up once a turn */
     bool spinning;
+    bool moderated;                  /* moderation.h */
     bool searching;
     struct weft__worker *lifo_victim; /* whose LIFO slot a search saw last, at which tick, and when */
     uint32_t lifo_tick;
@@ -110,6 +112,7 @@ struct weft__runtime {
     /* any thread */
     struct weft__idle idle;
     struct weft__watchman watchman;
+    struct weft__moderation moderation;
     struct {
         _Alignas(WEFT__CACHE_LINE) weft__lock lock;
         struct weft__fifo queue;     /* lock: tasks from elsewhere, and what overflowed a ring */

@@ -61,6 +61,10 @@ int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void 
 int weft__world_thread_start_detached(const char *name, void (*run)(void *arg), void *arg);
 pid_t weft__world_thread_id(void); /* the kernel's; the process's own for the main thread */
 void weft__world_thread_join(weft__thread *thread);
+/* Whether the calling thread, when it is woken, lets whoever runs finish (moderation.h); returns whether it did. It stays
+ * as it is if the kernel refuses, or somebody has chosen its scheduling class. Threads that it starts and children that
+ * it forks do not inherit it. */
+bool weft__world_moderate(bool on);
 
 /* A number that changes in the child of every fork; and what to call around forks (once per process). In
  * the child no thread is a worker, whatever it was in the parent. */

@@ -92,12 +92,24 @@ static void (*fork_prepare)(void), (*fork_done)(void);
 
 uint32_t weft__world_generation(void) { return generation; }
 
+static _Thread_local bool moderated;
+
+__attribute__((noinline)) bool weft__world_moderate(bool on) {
+    static const struct sched_param none;
+    bool was = moderated;
+    if (on != was && sched_getscheduler(0) == (was ? SCHED_BATCH : SCHED_OTHER) &&
+        sched_setscheduler(0, on ? SCHED_BATCH : SCHED_OTHER, &none) == 0)
+        moderated = on;
+    return was;
+}
+
 static void before_fork(void) { fork_prepare(); }
 static void in_parent(void) { fork_done(); }
 static void in_child(void) {
     generation++;
     weft__world_set_worker(NULL);
     weft__world_set_pool_thread(NULL);
+    weft__world_moderate(false);
     fork_done();
 }
 
@@ -121,7 +133,9 @@ static int start(pthread_t *handle, const pthread_attr_t *attributes, void *(*ma
     sigemptyset(&pipe_only);
     sigaddset(&pipe_only, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    bool moderated_before = weft__world_moderate(false);
     int error = pthread_create(handle, attributes, main, arg);
+    weft__world_moderate(moderated_before);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -error;
 }

@@ -59,7 +59,8 @@ static inline void weft__timer_fired(struct weft__timer *timer) {
     store_release(&timer->state, WEFT__TIMER_IDLE);
 }
 
-/* Fires what is due at `now_ns`. `strict`: in order of (deadline, insertion). Thread: the worker's. */
+/* Fires what is due at `now_ns`. `strict`: all of it, in order of (deadline, insertion); else some, and more in the next
+ * turn. Thread: the worker's. */
 void weft__timers_fire(struct weft__timers *timers, int64_t now_ns, bool strict);
 
 /* Fires what is due at `now_ns`, but for the timers that only their worker may fire. Thread: the watchman. */

@@ -1,18 +1,42 @@
 #include "timer_wheel.h"
 
-#include <stddef.h>
-
 #include "assert.h"
 #include "atomics.h"
 
 #define NODE(node_link) weft__container_of(node_link, struct weft__wheel_node, link)
 #define OVERDUE WEFT__WHEEL_LEVELS /* the level of nodes in the overdue list */
 
+/* ---- bitmaps ---- */
+
+static bool holds(const struct weft__wheel_bitmap *map, unsigned slot) {
+    return map->bits[slot / 64] >> slot % 64 & 1;
+}
+
+static void set(struct weft__wheel_bitmap *map, unsigned slot) {
+    map->bits[slot / 64] |= UINT64_C(1) << slot % 64;
+    map->words |= UINT64_C(1) << slot / 64;
+}
+
+static void clear(struct weft__wheel_bitmap *map, unsigned slot) {
+    map->bits[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+    if (map->bits[slot / 64] == 0) map->words &= ~(UINT64_C(1) << slot / 64);
+}
+
+/* Of one that is not empty. */
+static unsigned first(const struct weft__wheel_bitmap *map) {
+    unsigned word = (unsigned)__builtin_ctzll(map->words);
+    return word * 64 + (unsigned)__builtin_ctzll(map->bits[word]);
+}
+
+/* ---- the wheel ---- */
+
 void weft__wheel_init(struct weft__timer_wheel *wheel, int64_t now_ns) {
-    *wheel = (struct weft__timer_wheel){.tick = (uint64_t)now_ns >> WEFT__WHEEL_TICK_SHIFT};
+    wheel->tick = (uint64_t)now_ns >> WEFT__WHEEL_TICK_SHIFT;
+    wheel->sequence = wheel->count = 0;
+    for (unsigned level = 0; level < WEFT__WHEEL_LEVELS; level++)
+        wheel->occupied[level] = (struct weft__wheel_bitmap){0};
     weft__list_init(&wheel->overdue);
-    for (int level = 0; level < WEFT__WHEEL_LEVELS; level++)
-        for (int slot = 0; slot < WEFT__WHEEL_SLOTS; slot++) weft__list_init(&wheel->slots[level][slot]);
+    weft__list_init(&wheel->moving);
 }
 
 /* The first tick at which the node is due: rounded up, so never early. */
@@ -34,11 +58,15 @@ static void place(struct weft__timer_wheel *wheel, struct weft__wheel_node *node
         place_overdue(wheel, node);
         return;
     }
-    int highest_bit = 63 - __builtin_clzll((tick ^ wheel->tick) | (WEFT__WHEEL_SLOTS - 1));
-    node->level = (uint8_t)(highest_bit / 6);
-    node->slot = (uint8_t)(tick >> (6 * node->level) & (WEFT__WHEEL_SLOTS - 1));
-    weft__list_append(&wheel->slots[node->level][node->slot], &node->link);
-    wheel->occupied[node->level] |= UINT64_C(1) << node->slot;
+    unsigned highest_bit = 63 - (unsigned)__builtin_clzll((tick ^ wheel->tick) | (WEFT__WHEEL_SLOTS - 1));
+    node->level = (uint16_t)(highest_bit / WEFT__WHEEL_SLOT_BITS);
+    node->slot = (uint16_t)(tick >> (WEFT__WHEEL_SLOT_BITS * node->level) & (WEFT__WHEEL_SLOTS - 1));
+    struct weft__list *slot = &wheel->slots[node->level][node->slot];
+    if (!holds(&wheel->occupied[node->level], node->slot)) {
+        weft__list_init(slot);
+        set(&wheel->occupied[node->level], node->slot);
+    }
+    weft__list_append(slot, &node->link);
 }
 
 void weft__wheel_insert_due(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
@@ -62,48 +90,57 @@ void weft__wheel_remove(struct weft__timer_wheel *wheel, struct weft__wheel_node
     weft__assert(wheel->count > 0);
     wheel->count--;
     weft__list_remove(&node->link);
-    if (node->level != OVERDUE && weft__list_empty(&wheel->slots[node->level][node->slot]))
-        wheel->occupied[node->level] &= ~(UINT64_C(1) << node->slot);
+    if (node->level != OVERDUE && weft__list_empty(&wheel->slots[node->level][node->slot])) /* if it moves, in vain */
+        clear(&wheel->occupied[node->level], node->slot);
 }
 
 /* The next occupied slot: its level and slot, and the tick at which it begins. A lower level's slots all
  * lie before the next slot of a higher one, so the first level that has any decides. */
-static bool next_slot(const struct weft__timer_wheel *wheel, int *level, int *slot, uint64_t *begins) {
+static bool next_slot(const struct weft__timer_wheel *wheel, unsigned *level, unsigned *slot, uint64_t *begins) {
     for (*level = 0; *level < WEFT__WHEEL_LEVELS; (*level)++) {
-        uint64_t occupied = wheel->occupied[*level];
-        if (!occupied) continue;
-        *slot = __builtin_ctzll(occupied);
-        int shift = 6 * *level;
-        uint64_t window = shift + 6 < 64 ? ~((UINT64_C(1) << (shift + 6)) - 1) : 0;
+        if (wheel->occupied[*level].words == 0) continue;
+        unsigned shift = WEFT__WHEEL_SLOT_BITS * *level;
+        uint64_t window = ~((UINT64_C(1) << (shift + WEFT__WHEEL_SLOT_BITS)) - 1);
+        *slot = first(&wheel->occupied[*level]);
         *begins = (wheel->tick & window) | (uint64_t)*slot << shift;
         return true;
     }
     return false;
 }
 
-void weft__wheel_expire(struct weft__timer_wheel *wheel, int64_t now_ns, struct weft__list *due) {
-    uint64_t now = (uint64_t)now_ns >> WEFT__WHEEL_TICK_SHIFT;
-    int level, slot;
+/* Takes the next slot out if it has begun by the tick `now`. */
+static bool enter_slot(struct weft__timer_wheel *wheel, uint64_t now) {
+    unsigned level, slot;
     uint64_t begins;
-    while (next_slot(wheel, &level, &slot, &begins) && begins <= now) {
-        weft__assert(begins > wheel->tick);
-        struct weft__list nodes;
-        weft__list_init(&nodes);
-        weft__list_splice(&nodes, &wheel->slots[level][slot]);
-        wheel->occupied[level] &= ~(UINT64_C(1) << slot);
-        wheel->tick = begins;
-        for (struct weft__list *link; (link = weft__list_pop(&nodes));) place(wheel, NODE(link));
+    if (!next_slot(wheel, &level, &slot, &begins) || begins > now) return false;
+    weft__assert(begins > wheel->tick);
+    weft__list_splice(&wheel->moving, &wheel->slots[level][slot]);
+    clear(&wheel->occupied[level], slot);
+    wheel->tick = begins;
+    return true;
+}
+
+void weft__wheel_expire(struct weft__timer_wheel *wheel, int64_t now_ns, size_t most, struct weft__list *due) {
+    uint64_t now = (uint64_t)now_ns >> WEFT__WHEEL_TICK_SHIFT;
+    size_t moves = most < SIZE_MAX / 4 ? 4 * most : SIZE_MAX;
+    for (;;) {
+        for (; !weft__list_empty(&wheel->overdue); most--) {
+            if (most == 0) return;
+            weft__list_append(due, weft__list_pop(&wheel->overdue));
+            wheel->count--;
+        }
+        if (weft__list_empty(&wheel->moving) && !enter_slot(wheel, now)) break;
+        if (moves == 0) return;
+        for (; moves > 0 && !weft__list_empty(&wheel->moving); moves--)
+            place(wheel, NODE(weft__list_pop(&wheel->moving)));
     }
     if (now > wheel->tick) wheel->tick = now;
-    for (struct weft__list *link = wheel->overdue.next; link != &wheel->overdue; link = link->next)
-        wheel->count--;
-    weft__list_splice(due, &wheel->overdue);
 }
 
 int64_t weft__wheel_next(const struct weft__timer_wheel *wheel) {
-    int level, slot;
+    unsigned level, slot;
     uint64_t begins;
-    if (!weft__list_empty(&wheel->overdue)) return 0;
+    if (!weft__list_empty(&wheel->overdue) || !weft__list_empty(&wheel->moving)) return 0;
     if (!next_slot(wheel, &level, &slot, &begins)) return INT64_MAX;
     return begins > (uint64_t)INT64_MAX >> WEFT__WHEEL_TICK_SHIFT ? INT64_MAX
                                                                    : (int64_t)(begins << WEFT__WHEEL_TICK_SHIFT);

@@ -1,6 +1,10 @@
-/* A hierarchical timing wheel: insert and remove in O(1), each timer moves down at most six times.
- * Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987), scheme 6, with the levels by
- * highest differing bit as in Tokio and with a bitmap per level, so that empty time costs nothing.
+/* A hierarchical timing wheel: insert and remove in O(1). Varghese and Lauck, "Hashed and Hierarchical Timing Wheels"
+ * (SOSP 1987), scheme 6, with the levels by highest differing bit as in Tokio and with a bitmap per level, so that empty
+ * time costs nothing.
+ *
+ * Levels are wide, for memory that is not in the cache makes moving down as dear as firing: what is due within a minute
+ * moves down once, with the others of the same 67 ms. A slot with a million timers is moved bit by bit, so that the
+ * worker gets to other things. A slot's list is initialised when its bit is set: only slots in use are ever touched.
  *
  * Not thread-safe: timer.c locks it. A timer never fires early; it fires at most one tick (65.5 us, about
  * the kernel's own timer slack) late, plus the caller's lateness. */
@@ -8,27 +12,36 @@
 #define WEFT_RUNTIME_TIMER_WHEEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "list.h"
 
 #define WEFT__WHEEL_TICK_SHIFT 16 /* a tick is 2^16 ns */
-#define WEFT__WHEEL_LEVELS 8      /* 64^8 ticks: more than int64_t nanoseconds hold */
-#define WEFT__WHEEL_SLOTS 64
+#define WEFT__WHEEL_LEVELS 5      /* 2^50 ticks: more than int64_t nanoseconds hold */
+#define WEFT__WHEEL_SLOT_BITS 10
+#define WEFT__WHEEL_SLOTS (1 << WEFT__WHEEL_SLOT_BITS)
 
 struct weft__wheel_node {
     struct weft__list link;
     int64_t deadline_ns;
     uint64_t sequence; /* insertion order, for ties */
-    uint8_t level, slot;
+    uint16_t level, slot;
+};
+
+/* Which slots of a level hold something. */
+struct weft__wheel_bitmap {
+    uint64_t words; /* which of these are not 0 */
+    uint64_t bits[WEFT__WHEEL_SLOTS / 64];
 };
 
 struct weft__timer_wheel {
     uint64_t tick;     /* everything up to this tick has expired */
     uint64_t sequence;
     uint64_t count;
-    uint64_t occupied[WEFT__WHEEL_LEVELS];
-    struct weft__list overdue; /* inserted when already due */
+    struct weft__wheel_bitmap occupied[WEFT__WHEEL_LEVELS];
+    struct weft__list overdue; /* inserted when already due, or come down to that */
+    struct weft__list moving;  /* what is still to be moved down of the slot that begins at `tick` */
     struct weft__list slots[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
 };
 
@@ -46,8 +59,9 @@ void weft__wheel_put_back(struct weft__timer_wheel *wheel, struct weft__wheel_no
 /* Removes a node that is in the wheel. */
 void weft__wheel_remove(struct weft__timer_wheel *wheel, struct weft__wheel_node *node);
 
-/* Appends all nodes that are due at `now_ns` to `due`, in order of their ticks. */
-void weft__wheel_expire(struct weft__timer_wheel *wheel, int64_t now_ns, struct weft__list *due);
+/* Appends the nodes that are due at `now_ns` to `due`, in order of their ticks, but no more than `most`, and moves no more
+ * than four times as many down: if that is not all, weft__wheel_next says 0. */
+void weft__wheel_expire(struct weft__timer_wheel *wheel, int64_t now_ns, size_t most, struct weft__list *due);
 
 /* When expire should be called next: at or before the earliest expiry; INT64_MAX if there is none. */
 int64_t weft__wheel_next(const struct weft__timer_wheel *wheel);

@@ -82,13 +82,27 @@ static void check_next(const struct model *model) {
     else assert_true(next > model->now_ns || next == INT64_MAX); /* sleeping until then is sleeping */
 }
 
+/* What is due comes out at once, or bit by bit. */
+static void expire(struct model *model, struct weft__list *due) {
+    bool whole = chance(&model->random) >> 33 & 1;
+    for (int64_t next = 0; next <= model->now_ns && next != INT64_MAX; next = weft__wheel_next(&model->wheel)) {
+        struct weft__list some;
+        size_t most = whole ? SIZE_MAX : 1 + (size_t)(chance(&model->random) >> 33 & 7), count = 0;
+        weft__list_init(&some);
+        weft__wheel_expire(&model->wheel, model->now_ns, most, &some);
+        for (struct weft__list *link = some.next; link != &some; link = link->next) count++;
+        assert_true(count <= most);
+        weft__list_splice(due, &some);
+    }
+}
+
 /* Everything due by `now_ns` comes out, and nothing else, in the order of ticks; sorted, strictly. */
 static size_t advance(struct model *model, int64_t now_ns) {
     struct weft__list due;
     size_t count = 0;
     weft__list_init(&due);
     model->now_ns = now_ns;
-    weft__wheel_expire(&model->wheel, now_ns, &due);
+    expire(model, &due);
     int64_t last_ns = INT64_MIN;
     for (struct weft__list *link = due.next; link != &due; link = link->next) {
         struct timer *timer = timer_of(link);
@@ -262,6 +276,36 @@ static void test_end_of_time(void **state) {
     check_next(&model);
 }
 
+/* A slot with more than one call moves down; meanwhile some of its timers are removed, others inserted. */
+static void test_changes_while_a_slot_moves(void **state) {
+    (void)state;
+    static struct model model;
+    const int64_t slot = WEFT__WHEEL_SLOTS * TICK; /* of level 1 */
+    size_t removed = 0, fired = 0;
+    int64_t last_ns = 0;
+    model_init(&model, 0, 2);
+    for (size_t i = 0; i < NODES / 2; i++) insert(&model, &model.timers[i], 3 * slot + (int64_t)i * 7919 % NODES * (slot / NODES));
+    model.now_ns = 5 * slot;
+    for (size_t i = 0; weft__wheel_next(&model.wheel) <= model.now_ns; i++) {
+        struct weft__list due;
+        weft__list_init(&due);
+        weft__wheel_expire(&model.wheel, model.now_ns, 1, &due);
+        for (struct weft__list *link; (link = weft__list_pop(&due)); fired++) {
+            struct timer *timer = timer_of(link);
+            timer->pending = false;
+            if (timer >= &model.timers[NODES / 2]) continue; /* inserted late */
+            assert_true(timer->effective_ns >= last_ns);
+            last_ns = timer->effective_ns;
+        }
+        if (i < 30 && model.timers[3 * i].pending) remove_timer(&model, &model.timers[3 * i]), removed++;
+        if (i < 30) insert(&model, &model.timers[NODES / 2 + i], 3 * slot + (int64_t)i * TICK);
+    }
+    assert_int_equal(fired + removed, NODES / 2 + 30);
+    assert_true(removed > 10);
+    assert_int_equal(model.wheel.count, 0);
+    assert_true(weft__wheel_next(&model.wheel) == INT64_MAX);
+}
+
 /* Equal deadlines come out in insertion order, however they came to lie on different levels meanwhile. */
 static void test_ties(void **state) {
     (void)state;
@@ -275,7 +319,7 @@ static void test_ties(void **state) {
     assert_int_equal(model.fired, 0);
     struct weft__list due;
     weft__list_init(&due);
-    weft__wheel_expire(&model.wheel, deadline + TICK, &due);
+    weft__wheel_expire(&model.wheel, deadline + TICK, SIZE_MAX, &due);
     weft__wheel_sort(&due);
     for (size_t i = 0; i < 200; i += 2) assert_ptr_equal(timer_of(weft__list_pop(&due)), &model.timers[i]);
     for (size_t i = 1; i < 200; i += 2) assert_ptr_equal(timer_of(weft__list_pop(&due)), &model.timers[i]);
@@ -327,7 +371,8 @@ static void test_sort(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_smoke),       cmocka_unit_test(test_empty), cmocka_unit_test(test_every_distance),
-        cmocka_unit_test(test_overdue),     cmocka_unit_test(test_ties),  cmocka_unit_test(test_end_of_time),
+        cmocka_unit_test(test_overdue),     cmocka_unit_test(test_changes_while_a_slot_moves),
+        cmocka_unit_test(test_ties),  cmocka_unit_test(test_end_of_time),
         cmocka_unit_test(test_model),       cmocka_unit_test(test_sort),
     };
     return run_group(tests);

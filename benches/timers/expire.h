@@ -27,7 +27,7 @@ static inline double expire_when_ns(long i) {
     return expire_base_ns + (double)(i * SCATTER % SLEEPS) * 1e9 / SLEEPS;
 }
 
-static inline double expire_begin_ns(void) { return expire_base_ns - 20e6; }
+static inline double expire_begin_ns(void) { return expire_base_ns - 200e6; }
 
 static inline void expire_begin(void) {
     if (now_ns() >= expire_base_ns) {

@@ -56,7 +56,7 @@ func expire() float64 {
 	waiting.Wait()
 	base = time.Now().Add(5 * time.Second)
 	close(gate)
-	time.Sleep(time.Until(base) - 20*time.Millisecond)
+	time.Sleep(time.Until(base) - 200*time.Millisecond)
 	if time.Now().After(base) {
 		log.Fatal("the sleeps were not all started in time")
 	}

@@ -32,7 +32,7 @@ static intptr_t sleep_all(void *arg) {
     for (long i = 0; i < SLEEPS; i++)
         if (weft_go(sleeper, (void *)(intptr_t)i) < 0) return -ENOMEM;
     while (waiting < SLEEPS) weft_sleep(WEFT_MS(10));
-    expire_plan(5);
+    expire_plan(10);
     weft_event_set(&gate);
     weft_sleep_until((int64_t)expire_begin_ns());
     expire_begin();

@@ -36,11 +36,8 @@ static void worker_fini(struct weft__worker *worker) {
     if (worker->loop) {
         for (uintptr_t item; (item = weft__deque_pop(&worker->deque));) weft_release((weft_future *)item);
         weft__timers_fire(&worker->timers, INT64_MAX, true);
+        weft__inbox_take_all(&worker->inbox, &worker->local);
         for (struct weft__item *link; (link = weft__fifo_pop(&worker->local));) drop(link);
-        for (struct weft__item *link = weft__inbox_take_all(&worker->inbox), *next; link; link = next) {
-            next = link->next;
-            drop(link);
-        }
         store_release(&worker->loop->serial, 0); /* pairs with weft__gate_try_enter: futures have no loop now */
     }
     if (load_relaxed(&worker->deque.array)) weft__deque_fini(&worker->deque);

@@ -9,13 +9,7 @@
 
 /* inbox.h: what other threads posted becomes local work, in its order. */
 static void take_inbox(struct weft__worker *worker) {
-    if (weft__inbox_empty(&worker->inbox)) return;
-    struct weft__item *message = weft__inbox_take_all(&worker->inbox);
-    while (message) {
-        struct weft__item *next = message->next;
-        weft__fifo_push(&worker->local, message);
-        message = next;
-    }
+    if (!weft__inbox_empty(&worker->inbox)) weft__inbox_take_all(&worker->inbox, &worker->local);
 }
 
 /* driver.h: hands new operations to the kernel, and takes completions from it. The wait does both in one go, so a turn

@@ -14,31 +14,63 @@ static struct message *message_of(struct weft__item *link) {
     return weft__container_of(link, struct message, link);
 }
 
+static struct weft__item *take_list(struct weft__inbox *inbox) {
+    struct weft__fifo taken = {0};
+    weft__inbox_take_all(inbox, &taken);
+    return taken.head;
+}
+
+/* Through more messages than there are slots. */
 static void test_smoke(void **state) {
+    enum { COUNT = WEFT__INBOX_SLOTS + 3 };
+    static struct weft__inbox inbox;
+    static struct message messages[COUNT];
     (void)state;
-    struct weft__inbox inbox;
-    struct message messages[5];
     weft__inbox_init(&inbox);
-    for (unsigned round = 0; round < 3; round++) {
-        for (size_t i = 0; i < 5; i++) {
+    for (unsigned round = 0; round < 7; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
             weft__inbox_post(&inbox, &messages[i].link);
             assert_false(weft__inbox_empty(&inbox));
         }
-        struct weft__item *link = weft__inbox_take_all(&inbox);
+        struct weft__item *link = take_list(&inbox);
         assert_true(weft__inbox_empty(&inbox));
-        for (size_t i = 0; i < 5; i++, link = link->next) assert_ptr_equal(link, &messages[i].link);
+        for (size_t i = 0; i < COUNT; i++, link = link->next) assert_ptr_equal(link, &messages[i].link);
         assert_null(link);
     }
 }
 
 static void test_empty(void **state) {
+    static struct weft__inbox inbox;
     (void)state;
-    struct weft__inbox inbox;
     weft__inbox_init(&inbox);
     assert_true(weft__inbox_empty(&inbox));
-    assert_null(weft__inbox_take_all(&inbox));
-    assert_null(weft__inbox_take_all(&inbox));
+    assert_null(take_list(&inbox));
+    assert_null(take_list(&inbox));
     assert_true(weft__inbox_empty(&inbox));
+}
+
+/* A poster that was preempted before it filled its slot keeps only its own message back. */
+static void test_preempted_poster(void **state) {
+    static struct weft__inbox inbox;
+    static struct message messages[2 * WEFT__INBOX_SLOTS];
+    (void)state;
+    weft__inbox_init(&inbox);
+    uint32_t slot = load_relaxed(&inbox.tail);
+    fetch_add_relaxed(&inbox.tail, 1);
+    for (size_t i = 0, taken = 0; i < 2 * WEFT__INBOX_SLOTS; i++) {
+        weft__inbox_post(&inbox, &messages[i].link);
+        if (i % 3 != 2 && i + 1 < 2 * WEFT__INBOX_SLOTS) continue;
+        for (struct weft__item *link = take_list(&inbox); link; link = link->next)
+            assert_ptr_equal(link, &messages[taken++].link);
+        assert_int_equal(taken, i + 1);
+        assert_true(weft__inbox_empty(&inbox));
+    }
+    struct message late;
+    store_release(&inbox.slots[slot % WEFT__INBOX_SLOTS], &late.link);
+    assert_false(weft__inbox_empty(&inbox));
+    assert_ptr_equal(take_list(&inbox), &late.link);
+    assert_true(weft__inbox_empty(&inbox));
+    assert_int_equal(load_relaxed(&inbox.head), load_relaxed(&inbox.tail));
 }
 
 struct post_office {
@@ -59,7 +91,7 @@ static void open_office(struct post_office *office, unsigned posters, size_t eac
 /* Takes what is there, and checks that each poster's numbers go up by one: none lost, doubled, overtaken. */
 static size_t take(struct post_office *office) {
     size_t count = 0;
-    for (struct weft__item *link = weft__inbox_take_all(&office->inbox), *next; link; link = next) {
+    for (struct weft__item *link = take_list(&office->inbox), *next; link; link = next) {
         struct message *message = message_of(link);
         next = link->next;
         must(message->poster >= 1 && message->poster <= office->posters);
@@ -124,8 +156,8 @@ static void test_stress(void **state) {
     exchange_mail(8, ROUNDS(200000));
 }
 
-/* The small-capacity build of an inbox is a poster with three messages, which it posts again as soon as
- * they have arrived: the same addresses come back at once, where an ABA mistake would show. */
+/* Posters with three messages, which they post again as soon as they
+ * have arrived: the same addresses come back at once, where an ABA mistake would show. */
 #define FEW 3
 
 static void post_again_or_take(unsigned index, void *arg) {
@@ -174,7 +206,7 @@ static void post_without_pause(unsigned index, void *arg) {
         fetch_add_relaxed(&crowd->posted[index], 1);
     }
     for (bool served = index > 0; !served;) {
-        for (struct weft__item *link = weft__inbox_take_all(&crowd->inbox), *next; link; link = next) {
+        for (struct weft__item *link = take_list(&crowd->inbox), *next; link; link = next) {
             next = link->next;
             store_release(&message_of(link)->free, true);
         }
@@ -210,6 +242,7 @@ static void test_destruction(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_smoke),         cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_preempted_poster),
         cmocka_unit_test(test_one_producer_one_consumer),
         cmocka_unit_test(test_stampede),      cmocka_unit_test(test_stress),
         cmocka_unit_test(test_reuse),         cmocka_unit_test(test_no_starvation),

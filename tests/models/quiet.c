@@ -4,7 +4,7 @@
  *
  * Found when it was written: FENCE_LATE and LOUD_AGAIN, which is how the code was.
  *
- * Code: runtime/shutdown.c
+ * Code: runtime/shutdown.c runtime/inbox.c
  *
  * Mutants, each of which must be rejected:
  *     NO_FENCE         runtime/shutdown.c weft__shutdown_look  /fence_seq_cst/d
@@ -100,9 +100,9 @@ static void thread(unsigned index) {
     struct weft__worker *worker = &workers[index];
     weft__world_set_worker(worker);
     for (unsigned turn = 0; !load_acquire(&runtime.ended); turn++) {
-        for (struct weft__item *link = weft__inbox_take_all(&worker->inbox), *next; link; link = next) {
+        weft__inbox_take_all(&worker->inbox, &worker->local);
+        for (struct weft__item *link; (link = weft__fifo_pop(&worker->local));) {
             struct weft__runnable *runnable = weft__container_of(link, struct weft__runnable, link);
-            next = link->next;
             runnable->run(worker, runnable);
         }
         if (turn == patience[index]) {

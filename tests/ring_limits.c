@@ -244,9 +244,11 @@ static void test_no_rings(void **state) {
             assert_string_equal(notice, "");
             options.debug = true;
             assert_int_equal(run_noticed(options, driver_and_io, (void *)"epoll", notice, sizeof notice), 0);
-            assert_non_null(strstr(notice, "epoll"));
+            char *line = strstr(notice, "epoll"), *end = strchr(notice, '\n');
+            assert_non_null(end); /* debug mode may have more to say: of slow steps, on a busy machine */
+            assert_true(line && line < end && !strstr(end, "epoll"));
+            *end = '\0';
             assert_non_null(strstr(notice, weft_strerror(errors[i])));
-            assert_ptr_equal(strchr(notice, '\n'), notice + strlen(notice) - 1); /* one line */
             options = (weft_options){.workers = workers, .driver = "uring"}; /* asked for by name: an error */
             assert_int_equal(weft_run_fn_with(options, driver_and_io, NULL), errors[i]);
         }

@@ -312,8 +312,9 @@ static bool overflowed(struct uring *uring) {
  * (1000 connections: 5 % of a request). An operation lies on the stack of its task, whose registers are below it. Past
  * the tail lies something old: a prefetch harms nobody. */
 static void look_ahead(const struct io_uring_cq *cq, unsigned head) {
-    const char *op = (const char *)op_at(cq->cqes[(head + 2) & cq->ring_mask].user_data);
-    for (int line = -3; line < 4; line++) __builtin_prefetch(op + line * WEFT__CACHE_LINE, 1);
+    uintptr_t op = (uintptr_t)op_at(cq->cqes[(head + 2) & cq->ring_mask].user_data);
+    for (uintptr_t line = op - 3 * WEFT__CACHE_LINE; line != op + 4 * WEFT__CACHE_LINE; line += WEFT__CACHE_LINE)
+        __builtin_prefetch((const void *)line, 1);
 }
 
 /* The next CQE. The head moves before it is completed: that may enter the kernel. */

@@ -50,6 +50,8 @@
 
 #include <weft/io.h>
 
+#include "wait.h"
+
 #define TASKS 3
 #define FD 3
 #define DESCRIPTORS 8
@@ -76,8 +78,6 @@ static _Atomic int file;                /* FD's */
 static _Atomic bool closed;             /* the closer said so */
 static bool at_once;                    /* as epoll */
 static bool watched, cancels;           /* by the fourth thread */
-static _Atomic(struct weft__wait *) published;
-static _Atomic bool requested, busy;
 static unsigned asked[TASKS];           /* submissions of the running call */
 static _Atomic uint16_t counts[TASKS][2 * DESCRIPTORS], *closes;
 static unsigned mapped;
@@ -256,28 +256,6 @@ int weft_yield(void) {
     return 0;
 }
 
-/* cancel.c in short. */
-static void deliver(void) {
-    if (exchange_seq_cst(&busy, true)) return;
-    struct weft__wait *wait = exchange_seq_cst(&published, NULL);
-    if (wait) wait->cancel(wait);
-    store_release(&busy, false);
-}
-void weft__wait_publish(struct weft__task *task, struct weft__wait *wait) {
-    if (task != &tasks[READER]) return;
-    exchange_seq_cst(&published, wait);
-    if (load_seq_cst(&requested)) deliver();
-}
-void weft__wait_retract(struct weft__task *task) {
-    if (task != &tasks[READER]) return;
-    exchange_seq_cst(&published, NULL);
-    while (load_seq_cst(&busy)) weft__world_relax(0);
-}
-bool weft__cancel_consume(struct weft__task *task) {
-    return task == &tasks[READER] && exchange_seq_cst(&requested, false);
-}
-bool weft__cancel_pending(struct weft__task *task) { return false; }
-
 /* ---- the threads ---- */
 
 static void before(void) {
@@ -291,8 +269,8 @@ static void before(void) {
     runtime.workers = workers;
     mapped = over = 0;
     file = OLD;
-    closed = requested = busy = false;
-    published = NULL;
+    closed = false;
+    wait_reset(&tasks[READER]);
     at_once = model_choose(2);
     watched = !at_once && model_choose(2);
     cancels = model_choose(2);
@@ -366,8 +344,7 @@ static void interfere(void) {
     while ((watched || to_cancel) && load_relaxed(&over) < TASKS) {
         if (watched) watch();
         if (to_cancel && model_choose(4) == 0) {
-            exchange_seq_cst(&requested, true);
-            deliver();
+            request_cancel();
             to_cancel = false;
         }
         weft__world_relax(0);

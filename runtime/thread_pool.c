@@ -24,7 +24,9 @@
  * Back-pressure: `places` counts items in the queue and submitters that were let in; who takes an item out lets
  * the first of those in the line in. Threads end by themselves and are joined by nobody: the last thing that they
  * do with a pool is to count themselves out, so close waits for that, and gives up waiting for one that is stuck.
- * References: the handle's, a runtime's for its pools, one of each thread. */
+ * References: the handle's, a runtime's for its pools, one of each thread.
+ *
+ * tests/models/pool.c runs this file, blocking.c and parker.c in many interleavings. */
 #include "thread_pool.h"
 
 #include <stdio.h>

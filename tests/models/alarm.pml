@@ -1,10 +1,10 @@
-/* The watchman's alarm, of runtime/watchman.h and watchman.c, for two workers: an idle process does not wake up, and yet
- * nobody who is awake goes unwatched.
+/* The watchman's alarm, of runtime/watchman.h and watchman.c, for two workers: an idle process does not wake up, and
+ * yet nobody who is awake goes unwatched.
  *
- * The steps bear the names of watchman.h. A worker falls asleep and wakes up as often as it likes; in the end it sleeps,
- * or computes, for ever. The alarm is a timerfd: setting it forgets what has rung. A signal that comes late sets it at
- * any moment. The runtime may stop its watchman meanwhile. (What is shared is changed and read by sequentially
- * consistent operations in the code, and so is it here.)
+ * The steps bear the names of watchman.h. A worker falls asleep and wakes up as often as it likes; in the end it
+ * sleeps, or computes, for ever. The alarm is a timerfd: setting it forgets what has rung. A signal that comes late
+ * sets it at any moment. The runtime may stop its watchman meanwhile. (What is shared is changed and read by
+ * sequentially consistent operations in the code, and so is it here.)
  *
  * Checked: there is no state without a next step in which a worker computes and no watchman looks, or in which stop
  * waits; and the watchman does not look three times while everybody sleeps. Mutants, each of which must be rejected:

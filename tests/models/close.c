@@ -1,15 +1,16 @@
 /* weft_close against operations on the same descriptor: io/close.c, io/op.c and io/fd_table.c themselves, on a kernel
- * and a driver that are here. One worker's task closes a descriptor; another one's reads from it, and again if that was
- * in vain; the third one's is given the same number by the kernel, perhaps before close(2) has returned, and reads from
- * what is new. Nothing ever comes to the old file, something in the end to the new one. A fourth thread may be the
- * watchman, who completes what lies in a queue, and may cancel the reader.
+ * and a driver that are here. One worker's task closes a descriptor; another one's reads from it, and again if that
+ * was in vain; the third one's is given the same number by the kernel, perhaps before close(2) has returned, and reads
+ * from what is new. Nothing ever comes to the old file, something in the end to the new one. A fourth thread may be
+ * the watchman, who completes what lies in a queue, and may cancel the reader.
  *
  * The driver asks the kernel at once, as epoll's, or later in its turn, as io_uring's; only the latter has a watchman.
  * The kernel orders nothing of its own accord: who looks for the file may find the old one, unless he is told
  * otherwise. The count of closes may be about to wrap, and the descriptor may be too high for the tables.
  *
  * Checked: nobody waits for ever on the old file; nobody who has the new one, or knows that the close is over, is told
- * that there is no file; the close ends; an operation is asked again at most once; who is not cancelled is not told so.
+ * that there is no file; the close ends; an operation is asked again at most once; who is not cancelled is not told
+ * so.
  *
  * What the model does not say: that let_go has to ask until nothing is pending. This kernel can cancel everything; the
  * real one cannot, while a thread of its own has the operation.

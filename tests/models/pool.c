@@ -1,8 +1,8 @@
-/* A thread pool: runtime/thread_pool.c, blocking.c and parker.c themselves, with one or two threads, which end when they
- * have been idle for a while, or never. A task enters a blocking region, twice, or submits a job, or closes the pool. A
- * plain thread submits two jobs and may cancel the task; then it closes the pool, at once or when all is done, and
- * perhaps with a deadline that passes. The queue has one or two places. The first job may wait for the second one, which
- * then needs another thread. One of the threads may fail to start.
+/* A thread pool: runtime/thread_pool.c, blocking.c and parker.c themselves, with one or two threads, which end when
+ * they have been idle for a while, or never. A task enters a blocking region, twice, or submits a job, or closes the
+ * pool. A plain thread submits two jobs and may cancel the task; then it closes the pool, at once or when all is done,
+ * and perhaps with a deadline that passes. The queue has one or two places. The first job may wait for the second one,
+ * which then needs another thread. One of the threads may fail to start.
  *
  * A task has no fiber here: where it would go on on a pool's thread, that waits until the task's own has left the
  * region. (task.c has the real ones.)
@@ -204,7 +204,8 @@ static void before(void) {
     failures = 1 + model_choose(2);
     bool two = model_choose(2), waits = two && !fails && task_does != CLOSES && model_choose(2);
     pool = weft_thread_pool_new((weft_thread_pool_options){
-        .name = "model", .threads = 1 + two, .queue = 1 + model_choose(2), .idle_ns = model_choose(2) ? LONG_NS : 1000});
+        .name = "model", .threads = 1 + two, .queue = 1 + model_choose(2),
+        .idle_ns = model_choose(2) ? LONG_NS : 1000});
     for (unsigned i = 0; i < 3; i++) {
         jobs[i] = model_calloc(1, sizeof *jobs[i]);
         jobs[i]->item.ops = &ops;

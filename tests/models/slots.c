@@ -1,18 +1,18 @@
 /* A process pool with one worker process: runtime/process_pool.c, process_watcher.c, process_seat.c, process_job.c and
- * process_worker.c themselves. A thread submits two jobs and may cancel one of them at any moment; it closes the pool, at
- * once or when all is done. The second thread is the watcher, the third one the worker; the fourth one is the fork
- * server, as short as can be. The worker dies when it is killed, and some die by themselves: before they look at a job,
- * in it, after it, before or after they have said that it is done. A worker may not come to be at all. The first job may
- * run until it is killed; it may have a limit of time, and may be run again.
+ * process_worker.c themselves. A thread submits two jobs and may cancel one of them at any moment; it closes the pool,
+ * at once or when all is done. The second thread is the watcher, the third one the worker; the fourth one is the fork
+ * server, as short as can be. The worker dies when it is killed, and some die by themselves: before they look at a
+ * job, in it, after it, before or after they have said that it is done. A worker may not come to be at all. The first
+ * job may run until it is killed; it may have a limit of time, and may be run again.
  *
  * A process that is killed here dies where it next leaves the code: at a call of its world, or in its job. What a job
  * reads and writes is left out.
  *
  * Found when it was written: SHUT_IS_ORPHANED, which is how the code was.
  *
- * Checked: each job ends once, and as it should: with its result, if it was done; else cancelled, late, or orphaned, if
- * that is what has happened to it, and not if it has happened to the other one. It is begun no more often than it may be.
- * The worker does not oversleep a job, and the closing ends.
+ * Checked: each job ends once, and as it should: with its result, if it was done; else cancelled, late, or orphaned,
+ * if that is what has happened to it, and not if it has happened to the other one. It is begun no more often than it
+ * may be. The worker does not oversleep a job, and the closing ends.
  *
  * Code: runtime/process_pool.c runtime/process_watcher.c runtime/process_seat.c runtime/process_job.c
  * Code: runtime/process_worker.c runtime/parker.c -D_exit=model_exit -DSPIN_ROUNDS=1

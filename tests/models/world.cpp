@@ -369,8 +369,9 @@ void weft__world_wait(volatile uint32_t *word, uint32_t expected, int64_t deadli
     here().sched();
     atomic *it = atomic_at(word, CALLER);
     bool limited = deadline_ns - clock_ns < INT64_MAX / 4;
-    if (it->newest == expected && here().threadx_->atomic_wait(it->data, limited, false, HOW) == rl::unpark_reason_timeout &&
-        clock_ns < deadline_ns) clock_ns = deadline_ns;
+    if (it->newest != expected) return;
+    bool over = here().threadx_->atomic_wait(it->data, limited, false, HOW) == rl::unpark_reason_timeout;
+    if (over && clock_ns < deadline_ns) clock_ns = deadline_ns;
 }
 void weft__world_wake_all(volatile uint32_t *word) {
     if (!checking) return;

@@ -25,7 +25,9 @@
  *
  * P2 and W4 are each followed by a seq_cst fence before the other's word is read: one sees the other. `begun` tells a
  * job that died with its worker from one that its worker never looked at, which may be given to another. After a death
- * the program makes `done` and `begun` its own number again, and the next worker begins there. */
+ * the program makes `done` and `begun` its own number again, and the next worker begins there.
+ *
+ * tests/models/slots.c runs both sides in many interleavings, with a worker that dies anywhere. */
 #ifndef WEFT_RUNTIME_PROCESS_SLOT_H
 #define WEFT_RUNTIME_PROCESS_SLOT_H
 

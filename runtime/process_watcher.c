@@ -134,13 +134,14 @@ static void on_death(weft_process_pool *pool, const struct weft__process_message
     }
     refill(pool, seat, message->value >= 0, &woken);
     if (pool->stats.workers == 0) weft__waiting_take_all(pool, &failed);
+    int error = pool->stopping ? -ESHUTDOWN : message->value < 0 ? message->value : -EOWNERDEAD;
     weft__waiting_grant_room(pool, &woken);
     weft__waiting_look_if_drained(pool, &woken);
     weft__lock_release(&pool->lock);
 
     weft__seat_wake(seat);
     if (job) weft__job_finish(job, result);
-    weft__waiting_finish(&failed, message->value < 0 ? message->value : -EOWNERDEAD);
+    weft__waiting_finish(&failed, error);
     weft__line_wake(&woken);
 }
 

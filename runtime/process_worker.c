@@ -12,7 +12,10 @@
 #include "world.h"
 #include "world_process.h"
 
-#define SPIN_ROUNDS 2000 /* some 50 us with the round's pause: a job that follows at once finds the worker awake */
+#ifndef SPIN_ROUNDS
+#define SPIN_ROUNDS 2000 /* some 50 us with the round's pause: a job that follows at once finds the worker awake; a model
+                            builds with 1 */
+#endif
 
 /* ---- the table of jobs ---- */
 

@@ -24,7 +24,9 @@
  * Back-pressure: `places` counts items in the queue and submitters that were let in; who takes an item out lets
  * the first of those in the line in. Threads end by themselves and are joined by nobody: the last thing that they
  * do with a pool is to count themselves out, so close waits for that, and gives up waiting for one that is stuck.
- * References: the handle's, a runtime's for its pools, one of each thread. */
+ * References: the handle's, a runtime's for its pools, one of each thread.
+ *
+ * tests/models/pool.c runs this file, blocking.c and parker.c in many interleavings. */
 #include "thread_pool.h"
 
 #include <stdio.h>
@@ -54,7 +56,7 @@ struct weft_thread_pool {
     struct weft__list idle;           /* newest first */
     size_t places;
     unsigned threads;                 /* that have not decided to end */
-    unsigned alive;                   /* that touch the pool */
+    unsigned alive;                   /* that touch the pool; and who drops what was queued */
     unsigned idle_count, searching;
     bool closed;
     size_t submitting;                /* in the line: */
@@ -178,12 +180,17 @@ static void wake(struct weft__pool_thread *thread) {
     weft__world_wake_all(&thread->woken);  /* a wake-up on an address that nobody waits at does nothing */
 }
 
-/* Counts a thread out. Under the lock. */
-static void depart(weft_thread_pool *pool, struct weft__line *woken) {
-    if (--pool->alive == 0 && pool->closed) weft__line_grant_all(&pool->closers, woken);
+/* Counts somebody out, who touches the pool no more but by his reference. */
+static void depart(weft_thread_pool *pool) {
+    struct weft__line woken = {0};
+    weft__lock_acquire(&pool->lock);
+    if (--pool->alive == 0 && pool->closed) weft__line_grant_all(&pool->closers, &woken);
+    weft__lock_release(&pool->lock);
+    weft__line_wake(&woken);
 }
 
-/* A thread that was counted did not come to be. Others who are there see to the queue; else it is dropped. */
+/* A thread that was counted did not come to be. Others who are there see to the queue; else it is dropped, before the
+ * thread is counted out: who waits for the end of the pool waits for the end of its jobs. */
 static void start_failed(weft_thread_pool *pool, int error) {
     struct weft__line woken = {0};
     struct weft__list items;
@@ -194,12 +201,12 @@ static void start_failed(weft_thread_pool *pool, int error) {
     if (pool->threads == 0) take_all(pool, &items, &woken);
     struct help help = {0};
     if (!weft__list_empty(&pool->queue) && !weft__list_empty(&pool->idle)) help = call_for_help(pool);
-    depart(pool, &woken);
     check(pool);
     weft__lock_release(&pool->lock);
     if (help.sleeper) wake(help.sleeper);
     weft__line_wake(&woken);
     drop_all(&items, error);
+    depart(pool);
 }
 
 static void give_help(weft_thread_pool *pool, struct help help) {
@@ -307,11 +314,7 @@ static void thread_main(void *arg) {
     for (struct weft__pool_item *item; (item = next_item(&self));) item->ops->run(&self, item);
     weft__overflow_unwatch();
     weft__world_set_pool_thread(NULL);
-    struct weft__line woken = {0};
-    weft__lock_acquire(&pool->lock);
-    depart(pool, &woken);
-    weft__lock_release(&pool->lock);
-    weft__line_wake(&woken);
+    depart(pool);
     weft__pool_unref(pool);
 }
 
@@ -421,9 +424,11 @@ static void cancel_queued(weft_thread_pool *pool) {
     struct weft__line woken = {0};
     weft__lock_acquire(&pool->lock);
     take_all(pool, &items, &woken);
+    pool->alive++; /* another one who waits for the end waits for us, too */
     weft__lock_release(&pool->lock);
     weft__line_wake(&woken);
     drop_all(&items, -ECANCELED);
+    depart(pool);
 }
 
 /* Until the last thread has counted itself out. 0, -ETIMEDOUT, -ECANCELED. */

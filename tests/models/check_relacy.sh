@@ -70,17 +70,18 @@ while read -r name file function command; do
     mutants=$((mutants + 1))
     rm -rf mutant
     mkdir mutant
-    cp -r "$root/runtime" "$root/include" mutant
+    cp -r "$root"/{runtime,io,include} mutant
     sed -i -E "/^[^ ].*\\b$function\\(/,/^}/{ $command
 }" "mutant/$file" || exit 1
     if cmp -s "$root/$file" "mutant/$file"; then
         survives "the command changes nothing"
     elif ! build mutant mutant/objects "$file"; then
         survives "does not compile"
-    elif (mutant/objects/program "${rounds[@]}" >verdict 2>&1) 2>/dev/null; then
+    elif (mutant/objects/program "${rounds[@]}" >verdict 2>&1 || exit 1) 2>/dev/null; then
         survives "NOT rejected"
     else
-        printf '%s: rejected: %s\n' "$name" "$(sed -n '1s/^$/it crashes/;1p' verdict)"
+        verdict=$(sed -n 1p verdict)
+        printf '%s: rejected: %s\n' "$name" "${verdict:-it crashes}"
     fi
 done < <(sed -nE '/^\/\*/,/\*\//s/^ \*     ([A-Z_]+)  +(.*)/\1 \2/p' "$model")
 [ "$mutants" -gt 0 ] || { echo "the model lists no mutants"; exit 1; }

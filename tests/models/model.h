@@ -14,6 +14,7 @@ extern "C" {
 
 struct model {
     unsigned threads;           /* 2 to 4 */
+    int64_t tick_ns;            /* every look at the clock finds it so much later */
     uint64_t rounds;            /* interleavings, each by chance; the n-th is the same every time */
     void (*before)(void);       /* what `before` does, every thread sees; */
     void (*thread)(unsigned index);

@@ -349,22 +349,29 @@ void model_free(void *memory) {
 
 /* ---- runtime/world.h ---- */
 
-static void *current[THREADS_MOST], *contexts[THREADS_MOST];
+static void *current[THREADS_MOST], *pool_threads[THREADS_MOST], *contexts[THREADS_MOST];
 static int error_numbers[THREADS_MOST];
+static int64_t clock_ns;
 
 static unsigned self_index(void) { return checking ? (unsigned)here().threadx_->index_ : 0; }
 void *weft__world_worker(void) { return current[self_index()]; }
 void weft__world_set_worker(void *worker) { current[self_index()] = worker; }
+void *weft__world_pool_thread(void) { return pool_threads[self_index()]; }
+void weft__world_set_pool_thread(void *thread) { pool_threads[self_index()] = thread; }
 void **weft__world_context(void) { return &contexts[self_index()]; }
 int *weft__world_errno(void) { return &error_numbers[self_index()]; }
 void weft__world_relax(unsigned) { here().yield(1, HOW); }
-int64_t weft__world_now(void) { return 0; }
+int64_t weft__world_now(void) { return clock_ns += model.tick_ns; }
 
-/* Between the look and the sleep nobody else runs, as in a futex. */
-void weft__world_wait(volatile uint32_t *word, uint32_t expected, int64_t) {
+/* Between the look and the sleep nobody else runs, as in a futex. A deadline may pass at any time, unless it is as good
+ * as none; then the clock says so. */
+void weft__world_wait(volatile uint32_t *word, uint32_t expected, int64_t deadline_ns) {
     here().sched();
     atomic *it = atomic_at(word, CALLER);
-    if (it->newest == expected) here().threadx_->atomic_wait(it->data, false, false, HOW);
+    bool limited = deadline_ns - clock_ns < INT64_MAX / 4;
+    if (it->newest != expected) return;
+    bool over = here().threadx_->atomic_wait(it->data, limited, false, HOW) == rl::unpark_reason_timeout;
+    if (over && clock_ns < deadline_ns) clock_ns = deadline_ns;
 }
 void weft__world_wake_all(volatile uint32_t *word) {
     if (!checking) return;
@@ -395,7 +402,9 @@ template <unsigned THREADS> struct suite : rl::test_suite<suite<THREADS>, THREAD
         thread_count = THREADS;
         make_visible = make_visible_to_all<THREADS>;
         memset(current, 0, sizeof current);
+        memset(pool_threads, 0, sizeof pool_threads);
         memset(contexts, 0, sizeof contexts);
+        clock_ns = 0;
         model.before();
         checking = true;
     }

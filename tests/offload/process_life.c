@@ -255,6 +255,25 @@ static void test_closing(void **state) {
     on_all(closing);
 }
 
+/* What is queued behind a job whose worker is being killed is no orphan when the pool is closed. */
+static intptr_t closing_upon_a_death(void *arg) {
+    (void)arg;
+    for (long round = 0; round < ROUNDS(200); round++) {
+        weft_process_pool *pool = pool_of(1);
+        weft_future *running = start_job(pool, spins), *queued = start_job(pool, nothing);
+        must(weft_cancel(running));
+        weft_process_pool_release(pool);
+        must_equal(weft_join(running), -ECANCELED);
+        intptr_t result = weft_join(queued);
+        must(result == -ESHUTDOWN || result == 1); /* 1: the next worker was quick */
+    }
+    return 0;
+}
+static void test_closing_upon_a_death(void **state) {
+    (void)state;
+    on_all(closing_upon_a_death);
+}
+
 static void close_in_callback(void *pool) {
     must_equal(weft_process_pool_close(pool, 0), -EDEADLK);
     must_equal(weft_process_pool_release(pool), -EDEADLK);
@@ -417,6 +436,7 @@ int main(void) {
         cmocka_unit_test(test_two_pools),
         cmocka_unit_test(test_many_submitters),
         cmocka_unit_test(test_closing),
+        cmocka_unit_test(test_closing_upon_a_death),
         cmocka_unit_test(test_closing_in_a_callback),
         cmocka_unit_test(test_program_forks),
         cmocka_unit_test(test_killed_program),

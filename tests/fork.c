@@ -84,9 +84,6 @@ static void test_fork_between_runs(void **state) {
 }
 
 int main(void) {
-#ifdef WEFT__TSAN
-    return SKIPPED; /* TSan does not support threads in the child of a process with threads */
-#endif
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fork_in_a_task), cmocka_unit_test(test_fork_between_runs)};
     return run_group(tests);
 }

@@ -158,9 +158,7 @@ EVERYWHERE(listener_ends)
 static void test_busy_reader(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-#ifdef WEFT__TSAN
-        if (settings[i].workers == 2) continue;
-#endif
+        if (TSAN && settings[i].workers == 2) continue;
         must_equal(run_setting(settings[i], busy_reader, (void *)0), 0);
         must_equal(run_setting(settings[i], busy_reader, (void *)(intptr_t)SOCK_NONBLOCK), 0);
     }

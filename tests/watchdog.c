@@ -89,11 +89,7 @@ static void expect_report(struct step step, const char *report, const char *end,
 static void test_slow_step_is_reported_while_it_runs(void **state) {
     (void)state;
     static const weft_options options[] = {{.workers = 2}, {.workers = 1}, {.fifo = true}, {.workers = 2, .no_rescue = true}};
-#ifdef WEFT__TSAN /* it defers the signal, which reads the stack, while the thread computes */
-    bool stack = false;
-#else
-    bool stack = true;
-#endif
+    bool stack = !TSAN; /* it defers the signal, which reads the stack, while the thread computes */
     for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
         expect_report((struct step){compute, "cruncher"}, "weft: task 'cruncher'", "executing task 'cruncher' took", stack,
                       options[i]);

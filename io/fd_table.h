@@ -8,9 +8,9 @@
  *     C4 close(2)                               S3 read closes[fd]
  *     C5 closes[fd] += 1: even
  *
- * If C3 does not see the operation, S3 sees C1, perhaps C5. Then either S0 saw less, or C1 itself, and the submitter
- * cancels his operation: it may wait on a descriptor that is no more. Or S0 saw C5, and the descriptor is a new one. (Two
- * that close the same descriptor at once are on their own.) */
+ * If C3 does not see the operation, S3 sees C1, perhaps C5. Then either S0 saw less, or C1 itself, and the
+ * submitter cancels his operation: it may wait on a descriptor that is no more. Or S0 saw C5, and the descriptor
+ * is a new one. (Two that close the same descriptor at once are on their own.) */
 #ifndef WEFT_IO_FD_TABLE_H
 #define WEFT_IO_FD_TABLE_H
 
@@ -39,8 +39,8 @@ static inline void weft__fd_table_return(struct weft__fd_table *table, int fd) {
     store_release(&table->returned[fd], (uint16_t)(load_relaxed(&table->returned[fd]) + 1)); /* pairs with look */
 }
 
-/* Thread: any. What has been returned had been added: read in this order the two are equal only if nothing was under
- * way when the first was read. */
+/* Thread: any. What has been returned had been added: read in this order the two are equal only if nothing was
+ * under way when the first was read. */
 static inline enum weft__pending weft__fd_table_look(struct weft__fd_table *table, int fd) {
     if (fd >= table->size) return WEFT__PENDING_UNKNOWN;
     uint16_t returned = load_acquire(&table->returned[fd]); /* pairs with return */

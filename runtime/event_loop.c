@@ -1,6 +1,7 @@
-/* Loops of one's own: a runtime with one strict-order worker, which is run again and again, by any thread, one at a
- * time. Between runs no thread is its worker: other threads' messages wait in the inbox, operations that were under
- * way have been taken back by the driver (driver.h: unbind), and `running` is what excludes a second runner. */
+/* Loops of one's own: a runtime with one strict-order worker, which is run again and again, by any thread, one at
+ * a time. Between runs no thread is its worker: other threads' messages wait in the inbox, operations that were
+ * under way have been taken back by the driver (driver.h: unbind), and `running` is what excludes a second
+ * runner. */
 #include <weft/loop.h>
 
 #include <stdlib.h>

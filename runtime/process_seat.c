@@ -1,5 +1,5 @@
-/* The seats of a process pool, and the queue before them. All but weft__seat_wake and weft__waiting_finish are called
- * under the pool's lock. The protocols are in process_slot.h and process_pool.c. */
+/* The seats of a process pool, and the queue before them. All but weft__seat_wake and weft__waiting_finish are
+ * called under the pool's lock. The protocols are in process_slot.h and process_pool.c. */
 #include <string.h>
 
 #include "assert.h"

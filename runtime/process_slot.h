@@ -6,14 +6,15 @@
  *         | ---- the worker's slot, in shared memory ---------------------------------> |
  *         | <--- the slot, and the worker's bell (an eventfd) ------------------------- |
  *
- * The fork server is a process without threads, forked from the program before that has any. It alone makes and reaps
- * workers. It ends, and kills all it has made, when the program closes its control channel or dies; a pool's when the
- * pool closes its own. All that it needs to know arrives in messages; it maps nothing.
+ * The fork server is a process without threads, forked from the program before that has any. It alone makes and
+ * reaps workers. It ends, and kills all it has made, when the program closes its control channel or dies; a pool's
+ * when the pool closes its own. All that it needs to know arrives in messages; it maps nothing.
  *
- * All memory of a pool is one file without a name (memfd): first the slots, one per worker, then regions for payloads
- * that do not fit into a slot (process_arena.c). A worker maps its own slot, and the regions of the job that it runs:
- * the input to be read only. So a job that writes where it should not, and does not crash, spoils its own job at worst;
- * the program takes nothing from a slot that it has not checked, and keeps all state of its own outside.
+ * All memory of a pool is one file without a name (memfd): first the slots, one per worker, then regions for
+ * payloads that do not fit into a slot (process_arena.c). A worker maps its own slot, and the regions of the job
+ * that it runs: the input to be read only. So a job that writes where it should not, and does not crash, spoils
+ * its own job at worst; the program takes nothing from a slot that it has not checked, and keeps all state of its
+ * own outside.
  *
  * A slot carries one job at a time. `number` counts the jobs that were given to the slot, from 1:
  *
@@ -23,9 +24,9 @@
  *     P3 if sleeping: futex wake                      W3 result, output := ..., done := number; rings its bell
  *     P4 (watcher) sees done == number                W4 spins, then sleeping := 1, and waits while command == number
  *
- * P2 and W4 are each followed by a seq_cst fence before the other's word is read: one sees the other. `begun` tells a
- * job that died with its worker from one that its worker never looked at, which may be given to another. After a death
- * the program makes `done` and `begun` its own number again, and the next worker begins there. */
+ * P2 and W4 are each followed by a seq_cst fence before the other's word is read: one sees the other. `begun`
+ * tells a job that died with its worker from one that its worker never looked at, which may be given to another.
+ * After a death the program makes `done` and `begun` its own number again, and the next worker begins there. */
 #ifndef WEFT_RUNTIME_PROCESS_SLOT_H
 #define WEFT_RUNTIME_PROCESS_SLOT_H
 
@@ -90,10 +91,10 @@ const weft_job_descriptor *weft__jobs_at(size_t index);
 /* -1: not one of them. */
 ptrdiff_t weft__jobs_index(const weft_job_descriptor *job);
 
-/* process_server.c. wanted: whether weft_run is to start the fork server: not in a program without jobs, nor in a worker,
- * where a job may call it. acquire starts it unless it runs: 0, -EBUSY (the process has other threads, or runs a loop
- * here), -ENOMEM, -EAGAIN, -EMFILE; release stops it when nobody needs it any more. open hands it a pool's file, and
- * returns the program's end of the pool's channel, or -errno. */
+/* process_server.c. wanted: whether weft_run is to start the fork server: not in a program without jobs, nor in a
+ * worker, where a job may call it. acquire starts it unless it runs: 0, -EBUSY (the process has other threads, or
+ * runs a loop here), -ENOMEM, -EAGAIN, -EMFILE; release stops it when nobody needs it any more. open hands it a
+ * pool's file, and returns the program's end of the pool's channel, or -errno. */
 bool weft__process_server_wanted(void);
 int weft__process_server_acquire(void);
 void weft__process_server_release(void);

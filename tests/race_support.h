@@ -1,4 +1,5 @@
-/* Races in rounds: in each of them plain threads do one thing each, at the moment at which who opened it does another. */
+/* Races in rounds: in each of them plain threads do one thing each, at the moment at which who opened it does
+ * another. */
 #ifndef WEFT_TESTS_RACE_SUPPORT_H
 #define WEFT_TESTS_RACE_SUPPORT_H
 
@@ -8,7 +9,8 @@ enum { RIVALS_MOST = 3 };
 
 struct race {
     long rounds;
-    /* One round, from 1 on: prepares, calls race_open, does its part, calls race_close, and looks at what came of it. */
+    /* One round, from 1 on: prepares, calls race_open, does its part, calls race_close, and looks at what came of
+     * it. */
     void (*play)(struct race *race, long round);
     void (*rivals[RIVALS_MOST])(long round); /* each in a thread of its own, once in every open round; perhaps fewer */
     /* while it runs */

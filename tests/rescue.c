@@ -1,8 +1,9 @@
 /* One task computes for long, or blocks in a system call; what the others do must go on: the watchman of
  * runtime/watchman.h from end to end.
  *
- * Nothing here is held against a clock: the task stays stuck until everybody else has made some rounds. Whoever waits
- * for the stuck worker therefore waits for ever, and the stuck task loses its patience: without the rescue they do. */
+ * Nothing here is held against a clock: the task stays stuck until everybody else has made some rounds. Whoever
+ * waits for the stuck worker therefore waits for ever, and the stuck task loses its patience: without the rescue
+ * they do. */
 #define _GNU_SOURCE
 #include "structures.h"
 

@@ -63,7 +63,8 @@ static inline int open_descriptors(void) {
     return count;
 }
 
-/* An entry of a group that a build leaves out if `condition`, which is constant: cmocka passes over an empty one. */
+/* An entry of a group that a build leaves out if `condition`, which is constant: cmocka passes over an empty
+ * one. */
 #define test_unless(condition, test) {(condition) ? NULL : #test, (condition) ? NULL : (test), NULL, NULL, NULL}
 
 /* Runs a group, and checks that it left no descriptor behind. Leaked memory is LeakSanitizer's. */

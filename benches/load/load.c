@@ -1,8 +1,8 @@
 /* The load of the servers' benchmarks: see options.c for what it can do.
  *
- * It must not be what is measured: one system call to receive and one to send per request, a wait for many at once,
- * and nothing copied. The main thread only looks, at the begin and at the end of the measured time, at the answers so
- * far and at the server's CPU time, so that both are of the same seconds. */
+ * It must not be what is measured: one system call to receive and one to send per request, a wait for many at
+ * once, and nothing copied. The main thread only looks, at the begin and at the end of the measured time, at the
+ * answers so far and at the server's CPU time, so that both are of the same seconds. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>

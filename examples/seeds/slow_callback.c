@@ -1,5 +1,5 @@
-/* debug mode: with a threshold of 250 ms, a step of 150 ms is silent and one of 300 ms is reported, on stderr. Here the
- * times are real ones, whatever the scale of the others. */
+/* debug mode: with a threshold of 250 ms, a step of 150 ms is silent and one of 300 ms is reported, on stderr.
+ * Here the times are real ones, whatever the scale of the others. */
 #include "delay.h"
 
 static void compute_for(int64_t duration_ns) {

@@ -37,16 +37,16 @@ intptr_t weft_run_fn_with(weft_options options, weft_fn *fn, void *arg);
 
 /* A runner keeps one strict-order loop and one context over several runs (asyncio.Runner). `options` as for
  * weft_new_event_loop_with.
- * Thread: any. Suspends: no. Owns: the caller, until weft_runner_release. Errors: NULL without memory or for options
- * out of range. */
+ * Thread: any. Suspends: no. Owns: the caller, until weft_runner_release. Errors: NULL without memory or for
+ * options out of range. */
 typedef struct weft_runner weft_runner;
 weft_runner *weft_runner_new(weft_options options);
 
 /* Runs `coroutine` as the main task on the runner's loop; what it sets in its context the next run finds.
- * Thread: any without a running loop, one at a time. Suspends: no, it blocks. Owns: consumes the coroutine, even when
- * it fails. Errors: main's own; -EINVAL (NULL, not a coroutine), -ESHUTDOWN (closed), -EDEADLK (a loop runs on this
- * thread), -EBUSY (it runs already), -EINTR (SIGINT: see signal.h), -EINPROGRESS (the loop was stopped), -ENOMEM and
- * those of set-up. */
+ * Thread: any without a running loop, one at a time. Suspends: no, it blocks. Owns: consumes the coroutine, even
+ * when it fails. Errors: main's own; -EINVAL (NULL, not a coroutine), -ESHUTDOWN (closed), -EDEADLK (a loop runs
+ * on this thread), -EBUSY (it runs already), -EINTR (SIGINT: see signal.h), -EINPROGRESS (the loop was stopped),
+ * -ENOMEM and those of set-up. */
 intptr_t weft_runner_run(weft_runner *runner, weft_future *coroutine);
 
 /* The runner's loop; NULL once it is closed.

@@ -1,5 +1,5 @@
-/* Loops of one's own and their callbacks: chapters L and R, F5, F6, F11, TH2, TH3, MT6, MT7, MT12, MT14; golden traces
- * B2 to B7. */
+/* Loops of one's own and their callbacks: chapters L and R, F5, F6, F11, TH2, TH3, MT6, MT7, MT12, MT14; golden
+ * traces B2 to B7. */
 #define _GNU_SOURCE
 #include "api_support.h"
 

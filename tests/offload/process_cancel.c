@@ -138,7 +138,8 @@ static void test_given_up(void **state) {
 
 /* ---- storms ---- */
 
-/* Every job ends once: with its result, or cancelled; and a job that was counted as cancelled in the queue never ran. */
+/* Every job ends once: with its result, or cancelled; and a job that was counted as cancelled in the queue never
+ * ran. */
 static intptr_t storm(void *arg) {
     enum { AT_ONCE = 64 };
     (void)arg;

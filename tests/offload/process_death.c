@@ -246,7 +246,8 @@ static void test_poison(void **state) {
 
 #define BOMB 40
 
-/* Forks children that fork; each in a session of its own, so that no group holds them, and all count themselves. */
+/* Forks children that fork; each in a session of its own, so that no group holds them, and all count
+ * themselves. */
 static void fork_bomb(int depth) {
     for (int i = 0; i < 3 && depth < 3; i++)
         if (fork() == 0) {

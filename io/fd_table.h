@@ -30,7 +30,8 @@ void weft__fd_table_fini(struct weft__fd_table *table);
 /* Thread: the owner. */
 static inline void weft__fd_table_add(struct weft__fd_table *table, int fd, int change) {
     if (fd < 0 || fd >= table->size) return;
-    store_release(&table->pending[fd], (uint16_t)(load_relaxed(&table->pending[fd]) + change)); /* S1; pairs with look */
+    /* S1; pairs with look */
+    store_release(&table->pending[fd], (uint16_t)(load_relaxed(&table->pending[fd]) + change));
 }
 
 /* One operation less. Thread: the watchman's. */
@@ -44,7 +45,8 @@ static inline void weft__fd_table_return(struct weft__fd_table *table, int fd) {
 static inline enum weft__pending weft__fd_table_look(struct weft__fd_table *table, int fd) {
     if (fd >= table->size) return WEFT__PENDING_UNKNOWN;
     uint16_t returned = load_acquire(&table->returned[fd]); /* pairs with return */
-    return load_acquire(&table->pending[fd]) != returned ? WEFT__PENDING_SOME : WEFT__PENDING_NONE; /* C3; pairs with S1 */
+    /* C3; pairs with S1 */
+    return load_acquire(&table->pending[fd]) != returned ? WEFT__PENDING_SOME : WEFT__PENDING_NONE;
 }
 
 /* Around the look and close(2). Thread: any. */

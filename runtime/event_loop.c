@@ -115,7 +115,8 @@ int weft_loop_stop(weft_loop *loop) {
     if (!loop || !loop->own) return -EINVAL;
     int error = weft__gate_enter(loop);
     if (error) return error;
-    store_release(&loop->worker->runtime->paused, true); /* read by the loop after each turn and before it sleeps */
+    /* read by the loop after each turn and before it sleeps */
+    store_release(&loop->worker->runtime->paused, true);
     weft__idle_notify_worker(loop->worker);
     weft__gate_leave(loop);
     return 0;

@@ -43,7 +43,7 @@ struct weft__seat {
     /* pool lock */
     struct weft__seat *next_idle;
     struct weft__job *job;            /* with the job's own reference */
-    struct weft__region *window;      /* for an output that does not fit into the slot; NULL: there was no memory */
+    struct weft__region *window;      /* for an output that does not fit into the slot; NULL: no memory */
     int64_t deadline_ns;              /* of the job; INT64_MAX: none */
     uint32_t number;                  /* of the last job: see process_slot.h */
     uint32_t life;                    /* of the worker, counted from 1 */

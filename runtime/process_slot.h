@@ -22,7 +22,7 @@
  *     P1 job, input, output := ...                    W1 sees command == number, begun := number
  *     P2 command := number                            W2 runs the job
  *     P3 if sleeping: futex wake                      W3 result, output := ..., done := number; rings its bell
- *     P4 (watcher) sees done == number                W4 spins, then sleeping := 1, and waits while command == number
+ *     P4 (watcher) sees done == number                W4 spins, sleeping := 1, waits while command == number
  *
  * P2 and W4 are each followed by a seq_cst fence before the other's word is read: one sees the other. `begun`
  * tells a job that died with its worker from one that its worker never looked at, which may be given to another.
@@ -45,7 +45,7 @@ struct weft__slot {
     uint32_t job;                 /* index into the table of jobs */
     uint64_t input_bytes;
     uint64_t input_offset;        /* of the region in the file; 0: `input` */
-    uint64_t output_offset;       /* of a region of the cap's size, for an output that does not fit into `output` */
+    uint64_t output_offset;       /* of a region of the cap's size, for what does not fit into `output` */
     /* the worker writes, before W3 where not atomic */
     _Alignas(WEFT__CACHE_LINE) _Atomic uint32_t begun;
     _Atomic uint32_t done;

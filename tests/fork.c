@@ -84,6 +84,7 @@ static void test_fork_between_runs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fork_in_a_task), cmocka_unit_test(test_fork_between_runs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fork_in_a_task),
+                                       cmocka_unit_test(test_fork_between_runs)};
     return run_group(tests);
 }

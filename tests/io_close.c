@@ -42,7 +42,8 @@ static intptr_t send_much(void *arg) {
     return weft_send_all(w->fd, bytes, sizeof bytes);
 }
 
-static weft_fn *const waits[] = {receive, read_one, poll_in, receive_message, send_much, receive, poll_in, read_one};
+static weft_fn *const waits[] = {receive, read_one, poll_in, receive_message,
+                                 send_much, receive, poll_in, read_one};
 
 /* One of each on the same socket; the task that closes may be on another worker than they are. */
 static intptr_t all_end(void *arg) {

@@ -1,5 +1,4 @@
-/* Races in rounds: in each of them plain threads do one thing each, at the moment at which who opened it does
- * another. */
+/* Races in rounds: in each of them plain threads do one thing each, while who opened it does another. */
 #ifndef WEFT_TESTS_RACE_SUPPORT_H
 #define WEFT_TESTS_RACE_SUPPORT_H
 
@@ -9,10 +8,10 @@ enum { RIVALS_MOST = 3 };
 
 struct race {
     long rounds;
-    /* One round, from 1 on: prepares, calls race_open, does its part, calls race_close, and looks at what came of
-     * it. */
+    /* One round, from 1 on: prepares, race_open, does its part, race_close, and looks at what came of it. */
     void (*play)(struct race *race, long round);
-    void (*rivals[RIVALS_MOST])(long round); /* each in a thread of its own, once in every open round; perhaps fewer */
+    /* Each in a thread of its own, once in every open round; perhaps fewer. */
+    void (*rivals[RIVALS_MOST])(long round);
     /* while it runs */
     unsigned rival_count;
     _Atomic long opened, done; /* rounds; deeds of rivals */

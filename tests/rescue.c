@@ -231,7 +231,8 @@ static intptr_t spawn_often(void *arg) {
     return 0;
 }
 
-static void play_all(const char *how, void (*get_stuck)(struct trap *trap), const char *driver, bool with_sockets) {
+static void play_all(const char *how, void (*get_stuck)(struct trap *trap), const char *driver,
+                     bool with_sockets) {
     print_message("%s%s\n", how, driver ? driver : "");
     play((struct scene){"  sleeping", get_stuck, sleep_often, 16, .driver = driver});
     play((struct scene){"  one who sleeps", get_stuck, sleep_often, 1, .driver = driver});
@@ -278,7 +279,7 @@ static intptr_t lone_main(void *arg) {
     struct loner *loner = arg;
     weft_task *task = loner->woken ? weft_spawn(lone_task, loner) : NULL;
     loner->until_ns = weft_time() + loner->trap.patience_ns;
-    must_equal(weft_sleep(WEFT_MS(30)), 0); /* meanwhile the other worker has gone to sleep, and so has the watchman */
+    must_equal(weft_sleep(WEFT_MS(30)), 0); /* meanwhile the other worker and the watchman have gone to sleep */
     if (loner->woken) weft_event_set(&loner->event);
     else task = weft_spawn(lone_task, loner);
     bool freed = enter_trap(&loner->trap);
@@ -300,8 +301,10 @@ static void test_lone_task(void **state) {
     (void)state;
     for (unsigned round = 0; round < ROUNDS(20); round++)
         for (unsigned woken = 0; woken < 2; woken++) {
-            assert_true(play_lone((struct loner){{compute, PATIENCE_NS, .freed = false}, .woken = woken}, (weft_options){0}));
-            assert_true(play_lone((struct loner){{block, PATIENCE_NS, .freed = false}, .woken = woken}, (weft_options){0}));
+            assert_true(play_lone((struct loner){{compute, PATIENCE_NS, .freed = false}, .woken = woken},
+                                  (weft_options){0}));
+            assert_true(play_lone((struct loner){{block, PATIENCE_NS, .freed = false}, .woken = woken},
+                                  (weft_options){0}));
         }
 }
 
@@ -513,7 +516,7 @@ static void test_shutdown_while_stuck(void **state) {
     for (unsigned i = 0; i < ROUNDS(20); i++)
         assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, leave_others_stuck, NULL), 0);
     for (unsigned i = 0; i < ROUNDS(500); i++) /* the watchman hardly begins */
-        assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, (weft_fn *)(uintptr_t)weft_yield, NULL), 0);
+        assert_int_equal(run_on(2, (weft_fn *)(uintptr_t)weft_yield, NULL), 0);
 }
 
 static intptr_t fork_while_stuck(void *arg) {

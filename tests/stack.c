@@ -426,7 +426,8 @@ static void take_again(struct burst *burst) {
     }
     assert_ptr_equal(burst->pool.next_slot, next_slot);
     qsort(burst->stacks, MANY, sizeof burst->stacks[0], by_address);
-    for (size_t i = 1; i < MANY; i++) assert_true(burst->stacks[i]->base >= burst->stacks[i - 1]->base + SLOT_BYTES);
+    for (size_t i = 1; i < MANY; i++)
+        assert_true(burst->stacks[i]->base >= burst->stacks[i - 1]->base + SLOT_BYTES);
 }
 
 static void give_all(struct burst *burst) {
@@ -536,7 +537,8 @@ static void test_stress(void **state) {
     struct crowd crowd = {.rounds = ROUNDS(100000), .busy = 4};
     weft__stack_pool_init(&crowd.pool, SLOT_BYTES, entry);
     for (unsigned i = 0; i < COUNT; i++) stacks[i] = take(&crowd.pool, NULL);
-    for (unsigned i = 0; i < COUNT; i++) weft__stack_give(&crowd.pool, NULL, stacks[i]); /* there is something to trim */
+    for (unsigned i = 0; i < COUNT; i++)
+        weft__stack_give(&crowd.pool, NULL, stacks[i]); /* there is something to trim */
     run_together(5, take_and_give, &crowd);
     assert_true(load_relaxed(&crowd.trims) > 0);
     weft__stack_pool_fini(&crowd.pool);

@@ -63,8 +63,7 @@ static inline int open_descriptors(void) {
     return count;
 }
 
-/* An entry of a group that a build leaves out if `condition`, which is constant: cmocka passes over an empty
- * one. */
+/* An entry of a group, but not in a build in which `condition` holds: cmocka passes over an empty entry. */
 #define test_unless(condition, test) {(condition) ? NULL : #test, (condition) ? NULL : (test), NULL, NULL, NULL}
 
 /* Runs a group, and checks that it left no descriptor behind. Leaked memory is LeakSanitizer's. */

@@ -2,7 +2,8 @@
 #include "race_support.h"
 
 static void on_each_loop(weft_fn *fn) {
-    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1) assert_int_equal(run_on(workers, fn, NULL), 0);
+    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1)
+        assert_int_equal(run_on(workers, fn, NULL), 0);
 }
 
 /* TO1, TO2, TO5, TO6 */

@@ -92,7 +92,8 @@ struct moment {
 static int64_t cpu_time(int pid) {
     clockid_t clock;
     struct timespec used;
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0) fail("--server: its CPU time", ESRCH);
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+        fail("--server: its CPU time", ESRCH);
     return used.tv_sec * 1000000000ll + used.tv_nsec;
 }
 
@@ -129,7 +130,8 @@ static void print(const struct worker *all, struct moment begin, struct moment e
         double percent;
     } percentiles[] = {{"p50_us", 50}, {"p90_us", 90}, {"p99_us", 99}, {"p999_us", 99.9}};
     const struct histogram *latencies = &all->latencies;
-    printf("{\"requests\": %" PRIu64 ", \"seconds\": %g, \"rate\": %.1f, \"wrong\": %" PRIu64 ", \"errors\": %" PRIu64,
+    printf("{\"requests\": %" PRIu64 ", \"seconds\": %g, \"rate\": %.1f, \"wrong\": %" PRIu64
+           ", \"errors\": %" PRIu64,
            latencies->count, options.seconds, (double)latencies->count / options.seconds, all->wrong,
            all->lost + all->unanswered);
     for (size_t i = 0; i < sizeof percentiles / sizeof percentiles[0]; i++)

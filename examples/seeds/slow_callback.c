@@ -10,7 +10,8 @@ static void compute_for(int64_t duration_ns) {
 weft_async(async_main) {
     weft_loop *loop = weft_get_running_loop();
 
-    printf("debug: %d, %d ms\n", weft_loop_get_debug(loop), (int)(weft_loop_get_slow_callback_duration(loop) / 1000000));
+    printf("debug: %d, %d ms\n", weft_loop_get_debug(loop),
+           (int)(weft_loop_get_slow_callback_duration(loop) / 1000000));
     weft_loop_set_slow_callback_duration(loop, WEFT_MS(250));
     compute_for(WEFT_MS(150));
     weft_sleep(0);

@@ -178,8 +178,8 @@ weft_future *weft_process_pool_submit(weft_process_pool *pool, const weft_job_de
 
 /* The same, but waits for room in the queue; in the order of the calls.
  * Thread: any but a loop's callback. Suspends: yes. Errors: also -ECANCELED (while it waited), -EDEADLK. */
-weft_future *weft_process_pool_submit_wait(weft_process_pool *pool, const weft_job_descriptor *job, const void *input,
-                                           size_t input_bytes, weft_job_options options);
+weft_future *weft_process_pool_submit_wait(weft_process_pool *pool, const weft_job_descriptor *job,
+                                           const void *input, size_t input_bytes, weft_job_options options);
 
 /* Submits a job, awaits it, and copies its output, if it does not fail, to `output`, where there is room for
  * `output_bytes`; what is left is zeroed.

@@ -14,11 +14,11 @@ typedef struct weft_options {
     bool fifo;               /* strict order: one worker, one FIFO of callbacks and steps (asyncio's order) */
     const char *driver;      /* "uring", "epoll"; NULL: $WEFT_DRIVER, else uring where the kernel offers it */
     size_t stack_bytes;      /* address space of a task's stack, guard included; 0: 256 KiB */
-    int64_t spin_ns;         /* how long at most an idle worker spins before it sleeps; 0: 20 us; negative: never */
+    int64_t spin_ns;         /* the most that an idle worker spins before it sleeps; 0: 20 us; negative: never */
     int64_t executor_ns;     /* how long the end of the run waits for jobs of the default executor (executor.h);
                                 0: 300 s; negative: not at all */
     int debug;               /* debug mode: 1 on, -1 off, 0: on if $WEFT_DEBUG is not empty */
-    bool no_rescue;          /* what a worker has queued waits while a task of its computes or blocks, however long */
+    bool no_rescue;          /* what a worker has queued waits while its task computes or blocks, however long */
 } weft_options;
 
 /* Runs `main` on a new runtime until it returns; then cancels every task that is left, waits for their

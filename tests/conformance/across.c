@@ -252,7 +252,8 @@ static intptr_t three_in_parallel(void *arg) {
 }
 static void test_MT3_partial_order_on_several_workers(void **state) {
     (void)state;
-    for (unsigned workers = 0; workers <= 3; workers++) assert_int_equal(run_on(workers, three_in_parallel, NULL), 0);
+    for (unsigned workers = 0; workers <= 3; workers++)
+        assert_int_equal(run_on(workers, three_in_parallel, NULL), 0);
 }
 
 int main(void) {

@@ -61,7 +61,9 @@ static void test_EX1_jobs_overlap(void **state) {
 }
 
 /* weft_to_thread is a temporary, as the coroutine that it is in asyncio: who takes it gives it back. */
-static unsigned references(weft_future *future) { return (unsigned)(atomic_load(&future->state) / WEFT__REFERENCE); }
+static unsigned references(weft_future *future) {
+    return (unsigned)(atomic_load(&future->state) / WEFT__REFERENCE);
+}
 static void must_be_ours_alone(weft_future *future) {
     while (references(future) > 1) must_equal(weft_sleep(WEFT_MS(1)), 0); /* the thread's goes a moment later */
     must_equal(references(future), 1);
@@ -267,7 +269,8 @@ static void test_EX6_run_gives_up_at_the_deadline(void **state) {
     for (unsigned workers = 0; workers <= 2; workers++) {
         struct gate *gate = &gates[2 * workers];
         gate[0] = gate[1] = (struct gate)GATE_INIT;
-        weft_options options = {.workers = workers ? workers : 1, .fifo = workers == 0, .executor_ns = WEFT_MS(40)};
+        weft_options options = {
+            .workers = workers ? workers : 1, .fifo = workers == 0, .executor_ns = WEFT_MS(40)};
         struct capture capture = capture_begin();
         int64_t began = weft_time();
         assert_int_equal(weft_run_fn_with(options, leave_stuck, &gate[0]), 5);

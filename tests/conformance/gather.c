@@ -69,7 +69,8 @@ static intptr_t return_exceptions(void *arg) {
     weft_task *cancelled = weft_create_task(forever());
     weft_future *failed = weft_future_new();
     weft_future *all[] = {after(5, -EIO), cancelled, after(10, 4), failed};
-    weft_future *gather = weft_gather(all, 4, (weft_gather_options){.return_exceptions = true, .results = results});
+    weft_future *gather =
+        weft_gather(all, 4, (weft_gather_options){.return_exceptions = true, .results = results});
     must(weft_cancel(cancelled));
     must_equal(weft_future_set_exception(failed, -EPIPE), 0);
     must_equal(weft_await(gather), 0);

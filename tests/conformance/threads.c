@@ -271,7 +271,8 @@ static void test_MT13_MT14_end(void **state) {
         for (int j = 0; j < 2; j++) threads[j] = thread_start(submits_until_closed, NULL);
         assert_int_equal(run_on((unsigned)i % 3, ends_soon, (void *)(i % 20 * 3000)), 1);
         for (int j = 0; j < 2; j++) thread_join(threads[j]);
-        assert_int_equal(weft_loop_call_soon_threadsafe(atomic_load(&ending), count_callback, NULL).error, -ESHUTDOWN);
+        assert_int_equal(weft_loop_call_soon_threadsafe(atomic_load(&ending), count_callback, NULL).error,
+                         -ESHUTDOWN);
         weft_loop_release(atomic_load(&ending));
     }
     sem_destroy(&published);

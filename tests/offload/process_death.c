@@ -346,8 +346,9 @@ int main(void) {
     quiet_core();
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds_of_death), cmocka_unit_test(test_timeouts), cmocka_unit_test(test_retries),
-        cmocka_unit_test(test_poison),         cmocka_unit_test(test_liars),   cmocka_unit_test(test_offspring_dies),
+        cmocka_unit_test(test_kinds_of_death),  cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_retries),         cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_liars),           cmocka_unit_test(test_offspring_dies),
         cmocka_unit_test(test_without_a_server)};
     return run_process_group(tests);
 }

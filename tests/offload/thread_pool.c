@@ -31,7 +31,8 @@ static void test_options(void **state) {
     assert_int_equal(weft_thread_pool_close(NULL, 0), -EINVAL);
     assert_int_equal(weft_thread_pool_get_stats(NULL, &stats), -EINVAL);
     weft_thread_pool_release(NULL);
-    weft_thread_pool *pool = weft_thread_pool_new((weft_thread_pool_options){.name = "a name that is too long for it"});
+    weft_thread_pool *pool =
+        weft_thread_pool_new((weft_thread_pool_options){.name = "a name that is too long for it"});
     assert_int_equal(weft_thread_pool_get_stats(pool, NULL), -EINVAL);
     assert_int_equal(stats_of(pool).threads, 0);
     assert_int_equal(weft_join(weft_thread_pool_submit(pool, NULL, NULL)), -EINVAL);
@@ -47,7 +48,8 @@ static void test_options(void **state) {
 static void test_threads_come_and_go(void **state) {
     (void)state;
     enum { MOST = 6 };
-    weft_thread_pool *pool = weft_thread_pool_new((weft_thread_pool_options){.threads = MOST, .idle_ns = WEFT_MS(30)});
+    weft_thread_pool *pool =
+        weft_thread_pool_new((weft_thread_pool_options){.threads = MOST, .idle_ns = WEFT_MS(30)});
     for (long wanted = 1; wanted <= MOST + 2; wanted++) {
         struct gate gate = GATE_INIT;
         weft_future *jobs[MOST + 2];
@@ -288,7 +290,8 @@ static intptr_t cancelled_closer(void *none) {
 }
 static void test_closers(void **state) {
     (void)state;
-    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, cancelled_closer, NULL), 0);
+    for (unsigned workers = 0; workers <= 2; workers++)
+        assert_int_equal(run_on(workers, cancelled_closer, NULL), 0);
 }
 
 /* ---- lives ---- */

@@ -44,7 +44,8 @@ weft_async(async_main) {
 
     weft_future *crashing = weft_process_pool_submit(pool, crash, NULL, 0, (weft_job_options){0});
     intptr_t error = weft_await(crashing);
-    printf("a crash is %s, wait status %d, and the pool lives on\n", weft_strerror(error), weft_job_status(crashing));
+    printf("a crash is %s, wait status %d, and the pool lives on\n", weft_strerror(error),
+           weft_job_status(crashing));
     weft_release(crashing);
 
     weft_cancel(ticking);

@@ -1,7 +1,7 @@
 /* weft_close: the kernel would leave operations on a closed descriptor pending, and feed them the next
  * bytes. So every worker of the runtime that has some on it cancels them first, one worker after the other;
- * with none under way, the usual case, it is close(2) and a look at one counter per worker. What other workers begin
- * meanwhile cancels itself: see fd_table.h. */
+ * with none under way, the usual case, it is close(2) and a look at one counter per worker. What other workers
+ * begin meanwhile cancels itself: see fd_table.h. */
 #define _GNU_SOURCE
 #include <weft/io.h>
 

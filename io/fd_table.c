@@ -20,8 +20,8 @@ static _Atomic uint16_t *map(size_t size) {
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* How often each descriptor was begun to be closed, and has been. Of the process; made with the first table, for every
- * number there can be, and never unmapped. */
+/* How often each descriptor was begun to be closed, and has been. Of the process; made with the first table, for
+ * every number there can be, and never unmapped. */
 static _Atomic(_Atomic uint16_t *) closes;
 
 static bool closes_ready(void) {

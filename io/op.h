@@ -16,8 +16,8 @@
 intptr_t weft__op_run(struct weft__op op);
 
 /* The same for an operation that completes many times: each(arg, result) for every completion but the last,
- * whose result is returned. Thread of each: the worker's scheduler or, if the worker is stuck, the watchman's, which is
- * no worker; one call at a time. */
+ * whose result is returned. Thread of each: the worker's scheduler or, if the worker is stuck, the watchman's,
+ * which is no worker; one call at a time. */
 intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg);
 
 /* weft__op_run for descriptors that may have O_NONBLOCK, where the ring answers EAGAIN instead of waiting:

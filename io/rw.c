@@ -36,8 +36,8 @@ ssize_t weft_writev(int fd, const struct iovec *iov, int iov_count) {
                           POLLOUT);
 }
 
-/* RWF_NOWAIT keeps a read past the page cache (O_DIRECT) from waiting for locks, but not for the disk: 44 us. Only what
- * is aligned can be such a read; the others need not be asked. */
+/* RWF_NOWAIT keeps a read past the page cache (O_DIRECT) from waiting for locks, but not for the disk: 44 us. Only
+ * what is aligned can be such a read; the others need not be asked. */
 static bool is_direct(int fd, const void *buffer, size_t bytes, off_t offset) {
     return ((uintptr_t)buffer | bytes | (uint64_t)offset) % 512 == 0 && fcntl(fd, F_GETFL) & O_DIRECT;
 }

@@ -34,8 +34,8 @@ struct server {
 
 /* ---- one listener ---- */
 
-/* Thread: the worker's scheduler or, if the worker is stuck, the watchman's, which is no worker. The task must start even if
- * the runtime is stopping: it owns the fd. */
+/* Thread: the worker's scheduler or, if the worker is stuck, the watchman's, which is no worker. The task must
+ * start even if the runtime is stopping: it owns the fd. */
 static void on_connection(void *arg, int32_t fd) {
     struct listener *self = arg;
     weft_future *coroutine = weft_coroutine(self->server->handler, (void *)(intptr_t)fd);
@@ -110,8 +110,9 @@ static int parse(const char *address, struct sockaddr_storage *storage, socklen_
     return 0;
 }
 
-/* Bound, and ready to listen. The first listener is bound before it gets SO_REUSEPORT, so a second server on the port still fails with
- * EADDRINUSE; `port_taken` is for the others. Returns the socket or -errno, and fills in the port. */
+/* Bound, and ready to listen. The first listener is bound before it gets SO_REUSEPORT, so a second server on the
+ * port still fails with EADDRINUSE; `port_taken` is for the others. Returns the socket or -errno, and fills in the
+ * port. */
 static int open_listener(struct sockaddr_storage *address, socklen_t bytes, bool port_taken) {
     int one = 1, error;
     int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -129,9 +129,9 @@ static bool may_run_in_place(struct weft__worker *worker, struct weft__task *sel
     return remaining >= worker->runtime->pools[child->future.stack_class].promised_bytes;
 }
 
-/* The newest entry of our deque comes out with the queue's reference; another one goes stale, and keeps it. Of many
- * siblings only the newest few are called: the others would leave as many stale entries behind; they run one after the
- * other on one stack while we wait. */
+/* The newest entry of our deque comes out with the queue's reference; another one goes stale, and keeps it. Of
+ * many siblings only the newest few are called: the others would leave as many stale entries behind; they run one
+ * after the other on one stack while we wait. */
 static bool claim_in_place(struct weft__worker *worker, struct weft__task *child) {
     bool popped = weft__deque_pop_if(&worker->deque, (uintptr_t)child);
     if (!popped && !weft__deque_near_bottom(&worker->deque, (uintptr_t)child)) return false;

@@ -15,8 +15,8 @@ static bool used_up(struct weft__worker *worker) {
     return now >= worker->budget_ends_ns;
 }
 
-/* Behind what is ready, but unlike weft_yield not behind what has not started: in a tree of tasks that are awaited in
- * place those are the largest subtrees, and would each need a stack. */
+/* Behind what is ready, but unlike weft_yield not behind what has not started: in a tree of tasks that are awaited
+ * in place those are the largest subtrees, and would each need a stack. */
 static bool commit_pause(struct weft__task *task, void *none) {
     struct weft__worker *worker = weft__world_worker();
     (void)none;

@@ -12,7 +12,8 @@ struct weft__context;
 /* The map of the code that runs: the task's, the callback's, or the plain thread's. Thread: any. */
 struct weft__context **weft__context_current(void);
 
-/* The same on a thread that is about to become, or is no more, a loop's: the thread's, or that of a blocking region. */
+/* The same on a thread that is about to become, or is no more, a loop's: the thread's, or that of a blocking
+ * region. */
 struct weft__context **weft__context_outside(void);
 
 struct weft__context *weft__context_ref(struct weft__context *map);

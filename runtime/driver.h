@@ -4,8 +4,8 @@
  * is opened, used and closed by that worker's thread; only `wake`, `pending` and `rescue` may be called by others.
  *
  * An operation belongs to the driver from submit until its complete() runs, on the owner's thread and
- * inside reap, or inside rescue; its buffers belong to the kernel for the same time. Submitting never fails and never calls
- * complete(): when the queue to the kernel is full, the operation waits in the driver's own list. */
+ * inside reap, or inside rescue; its buffers belong to the kernel for the same time. Submitting never fails and
+ * never calls complete(): when the queue to the kernel is full, the operation waits in the driver's own list. */
 #ifndef WEFT_RUNTIME_DRIVER_H
 #define WEFT_RUNTIME_DRIVER_H
 
@@ -48,7 +48,8 @@ struct weft__op {
     uint32_t length;
     void *buffer, *extra;
     int64_t offset;
-    /* Thread: the driver's; with `anywhere`, the watchman's. `more`: the operation goes on and will complete again. */
+    /* Thread: the driver's; with `anywhere`, the watchman's. `more`: the operation goes on and will complete
+     * again. */
     void (*complete)(struct weft__op *op, int32_t result, bool more);
     /* the driver's own */
     struct weft__list link;
@@ -75,8 +76,8 @@ struct weft__driver_ops {
     void (*cancel)(struct weft__driver *driver, struct weft__op *op); /* it completes, -ECANCELED or not */
     /* Completes what is ready; returns how many. Never sleeps. */
     unsigned (*reap)(struct weft__driver *driver);
-    /* Hands to the kernel what was submitted: at the latest before the owner does anything else for longer. Wait does
-     * so as well, and costs no system call more; so who is about to wait does not flush before. */
+    /* Hands to the kernel what was submitted: at the latest before the owner does anything else for longer. Wait
+     * does so as well, and costs no system call more; so who is about to wait does not flush before. */
     void (*flush)(struct weft__driver *driver);
     /* As reap, but sleeps until something completes, `wake` is called (or was, since the last wait), or
      * `deadline_ns`; not at all if something has completed already. */
@@ -89,11 +90,12 @@ struct weft__driver_ops {
     /* Thread: any */
     enum weft__pending (*pending)(struct weft__driver *driver, int fd); /* operations under way on fd */
     void (*wake)(struct weft__driver *driver);
-    /* Completes what is ready and may complete anywhere, while the owner is stuck; what may not is left to the owner.
-     * Returns whether fetch would bring more. NULL, as fetch: no such thing. Thread: the watchman */
+    /* Completes what is ready and may complete anywhere, while the owner is stuck; what may not is left to the
+     * owner. Returns whether fetch would bring more. NULL, as fetch: no such thing. Thread: the watchman */
     bool (*rescue)(struct weft__driver *driver);
-    /* Has the kernel hand over completions that it holds back for the owner; and, if that is in a task, take the operations
-     * which it had no occasion to submit yet. Thread: the owner's, in a signal handler, at any moment */
+    /* Has the kernel hand over completions that it holds back for the owner; and, if that is in a task, take the
+     * operations which it had no occasion to submit yet. Thread: the owner's, in a signal handler, at any
+     * moment */
     void (*fetch)(struct weft__driver *driver, bool in_task);
 };
 

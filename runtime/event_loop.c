@@ -1,6 +1,7 @@
-/* Loops of one's own: a runtime with one strict-order worker, which is run again and again, by any thread, one at a
- * time. Between runs no thread is its worker: other threads' messages wait in the inbox, operations that were under
- * way have been taken back by the driver (driver.h: unbind), and `running` is what excludes a second runner. */
+/* Loops of one's own: a runtime with one strict-order worker, which is run again and again, by any thread, one at
+ * a time. Between runs no thread is its worker: other threads' messages wait in the inbox, operations that were
+ * under way have been taken back by the driver (driver.h: unbind), and `running` is what excludes a second
+ * runner. */
 #include <weft/loop.h>
 
 #include <stdlib.h>
@@ -114,7 +115,8 @@ int weft_loop_stop(weft_loop *loop) {
     if (!loop || !loop->own) return -EINVAL;
     int error = weft__gate_enter(loop);
     if (error) return error;
-    store_release(&loop->worker->runtime->paused, true); /* read by the loop after each turn and before it sleeps */
+    /* read by the loop after each turn and before it sleeps */
+    store_release(&loop->worker->runtime->paused, true);
     weft__idle_notify_worker(loop->worker);
     weft__gate_leave(loop);
     return 0;

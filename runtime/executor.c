@@ -223,8 +223,8 @@ int weft_set_default_executor(weft_loop *loop, weft_thread_pool *pool) {
     return error;
 }
 
-/* From here on there is no default executor, unless the caller cannot wait for its end. Returns what there was, with
- * a reference, or NULL. */
+/* From here on there is no default executor, unless the caller cannot wait for its end. Returns what there was,
+ * with a reference, or NULL. */
 static weft_thread_pool *retire_executor(struct weft__runtime *runtime, int *error) {
     weft__lock_acquire(&runtime->executors.lock);
     weft_thread_pool *pool = runtime->executors.executor;

@@ -5,8 +5,8 @@
  * inside; a latecomer sees the bit, and has touched nothing but the handle, which is reference-counted.
  *
  * Handles are never unmapped, and get a new serial with each use. So a future need not hold a reference on its
- * loop, which would cost two atomic operations per future: it remembers handle and serial, and finds out inside the
- * gate whether that is still the same loop. */
+ * loop, which would cost two atomic operations per future: it remembers handle and serial, and finds out inside
+ * the gate whether that is still the same loop. */
 #include <weft/loop.h>
 
 #include <stdio.h>

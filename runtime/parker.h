@@ -126,9 +126,9 @@ static inline void weft__charge(void) {
     if (worker && worker->current && !worker->strict) weft__budget_charge();
 }
 
-/* The wait of an event, a semaphore, a wait group: in the line of `guard`, unless ready(self), which is asked under the
- * guard and otherwise announces a waiter; the grant is all there is to know. If the wait is cancelled and nobody is left
- * in the line, deserted(self) is told, under the guard.
+/* The wait of an event, a semaphore, a wait group: in the line of `guard`, unless ready(self), which is asked
+ * under the guard and otherwise announces a waiter; the grant is all there is to know. If the wait is cancelled
+ * and nobody is left in the line, deserted(self) is told, under the guard.
  * Thread: the waiter's. Suspends: yes. 0, -ECANCELED, and those of weft__parker_init. */
 int weft__line_wait(struct weft__line *line, weft__lock *guard, bool (*ready)(void *self), void (*deserted)(void *self),
                     void *self);

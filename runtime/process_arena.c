@@ -1,10 +1,10 @@
-/* Regions of one file without a name, in sizes of powers of two. The program alone takes and gives them; a worker knows
- * of a region only what its slot tells: offset and size.
+/* Regions of one file without a name, in sizes of powers of two. The program alone takes and gives them; a worker
+ * knows of a region only what its slot tells: offset and size.
  *
- * A region of the cap's size costs address space in the file, and memory only where somebody has written. It keeps its
- * memory, and its mapping in the program, when it is given back, for faulting in 16 MiB takes longer than copying them;
- * but all free regions together keep no more than IDLE_MOST_BYTES. The one given back last is taken first: its worker
- * may still have it mapped. The file only grows. */
+ * A region of the cap's size costs address space in the file, and memory only where somebody has written. It keeps
+ * its memory, and its mapping in the program, when it is given back, for faulting in 16 MiB takes longer than
+ * copying them; but all free regions together keep no more than IDLE_MOST_BYTES. The one given back last is taken
+ * first: its worker may still have it mapped. The file only grows. */
 #include "process_arena.h"
 
 #include <stdlib.h>

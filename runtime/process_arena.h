@@ -39,8 +39,8 @@ void weft__arena_fini(struct weft__arena *arena);
 struct weft__region *weft__arena_take(struct weft__arena *arena, size_t bytes);
 void weft__arena_give(struct weft__arena *arena, struct weft__region *region);
 
-/* The first `bytes` of a region in this process: what a worker has written there; or room to write, that is there: no
- * access will fail. NULL without memory. */
+/* The first `bytes` of a region in this process: what a worker has written there; or room to write, that is there:
+ * no access will fail. NULL without memory. */
 void *weft__arena_read(struct weft__arena *arena, struct weft__region *region, size_t bytes);
 void *weft__arena_write(struct weft__arena *arena, struct weft__region *region, size_t bytes);
 

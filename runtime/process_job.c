@@ -1,12 +1,12 @@
 /* A job of a process pool, as a future.
  *
  *     OPEN --the pool has an outcome--> SETTLED      the future gets it
- *     OPEN --accept_cancel--> CANCELLED              the pool takes the job out of the queue, or kills its worker; the
- *                                                    future ends cancelled when that has happened
+ *     OPEN --accept_cancel--> CANCELLED              the pool takes the job out of the queue, or kills its
+ *                                                    worker; the future ends cancelled when that is done
  *
- * Only the pool completes the future, by weft__job_finish, once for each job that it has taken; weft__job_settle decides
- * the race before. The pool holds one reference meanwhile; the output belongs to the future, and goes with the last
- * reference. */
+ * Only the pool completes the future, by weft__job_finish, once for each job that it has taken; weft__job_settle
+ * decides the race before. The pool holds one reference meanwhile; the output belongs to the future, and goes with
+ * the last reference. */
 #include <stdlib.h>
 #include <string.h>
 

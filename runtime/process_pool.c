@@ -1,18 +1,20 @@
-/* Process pools: seats, the queue, and the watcher. Who speaks with whom stands in process_slot.h, the life of a job in
- * process_job.c.
+/* Process pools: seats, the queue, and the watcher. Who speaks with whom stands in process_slot.h, the life of a
+ * job in process_job.c.
  *
- * A job is held by exactly one party: its submitter; the queue; a seat; or, between seat and completion, the watcher.
- * Whoever takes it from queue or seat, under the pool's lock, sees to it that it goes on or is finished, without the
- * lock: what waits for a future is served by whoever completes it, and may cancel other jobs of the same pool.
+ * A job is held by exactly one party: its submitter; the queue; a seat; or, between seat and completion, the
+ * watcher. Whoever takes it from queue or seat, under the pool's lock, sees to it that it goes on or is finished,
+ * without the lock: what waits for a future is served by whoever completes it, and may cancel other jobs of the
+ * same pool.
  *
- * A job that finds an idle worker is written to its slot by the submitting thread: the worker is all that has to be woken.
- * The way back goes through the watcher, a thread of the pool's: it waits for the bells of the workers, for the fork
- * server's messages about deaths, and for the jobs' deadlines; and gives the seat its next job before it completes the
- * last one. To let loops wait for the bells themselves was rejected: a stuck one would hold up the jobs of all others.
+ * A job that finds an idle worker is written to its slot by the submitting thread: the worker is all that has to
+ * be woken. The way back goes through the watcher, a thread of the pool's: it waits for the bells of the workers,
+ * for the fork server's messages about deaths, and for the jobs' deadlines; and gives the seat its next job before
+ * it completes the last one. To let loops wait for the bells themselves was rejected: a stuck one would hold up
+ * the jobs of all others.
  *
- * Killing: a seat becomes `doomed`, and a message goes to the fork server. What the job comes to is decided when the
- * worker's death is reported: if it was done after all, it has its result. A doomed seat gets no job: so a kill never
- * hits another one.
+ * Killing: a seat becomes `doomed`, and a message goes to the fork server. What the job comes to is decided when
+ * the worker's death is reported: if it was done after all, it has its result. A doomed seat gets no job: so a
+ * kill never hits another one.
  *
  * A seat whose worker dies gets another one at once; but after BARREN_MOST lives in a row without a job, or if the
  * server cannot fork, it stays empty until the next submission. If all seats are empty, what waits is failed. */

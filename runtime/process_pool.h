@@ -1,5 +1,5 @@
-/* A process pool in the program: seats for workers, the queue, and the jobs. The protocol with the workers stands in
- * process_slot.h, the one inside the program in process_pool.c. */
+/* A process pool in the program: seats for workers, the queue, and the jobs. The protocol with the workers stands
+ * in process_slot.h, the one inside the program in process_pool.c. */
 #ifndef WEFT_RUNTIME_PROCESS_POOL_H
 #define WEFT_RUNTIME_PROCESS_POOL_H
 
@@ -43,7 +43,7 @@ struct weft__seat {
     /* pool lock */
     struct weft__seat *next_idle;
     struct weft__job *job;            /* with the job's own reference */
-    struct weft__region *window;      /* for an output that does not fit into the slot; NULL: there was no memory */
+    struct weft__region *window;      /* for an output that does not fit into the slot; NULL: no memory */
     int64_t deadline_ns;              /* of the job; INT64_MAX: none */
     uint32_t number;                  /* of the last job: see process_slot.h */
     uint32_t life;                    /* of the worker, counted from 1 */
@@ -78,8 +78,8 @@ struct weft_process_pool {
     weft_process_pool_stats stats;
 };
 
-/* process_job.c: gives up what a job holds, and completes it. The caller has taken it out of the queue or off its seat,
- * and gives up that reference. Thread: any, without the pool's lock. */
+/* process_job.c: gives up what a job holds, and completes it. The caller has taken it out of the queue or off its
+ * seat, and gives up that reference. Thread: any, without the pool's lock. */
 void weft__job_finish(struct weft__job *job, intptr_t result);
 bool weft__job_is_cancelled(struct weft__job *job);
 /* From here on no cancel request is accepted. False: one was, and the job ends cancelled. */
@@ -106,13 +106,13 @@ void weft__waiting_finish(struct weft__list *taken, int error); /* without the l
 void weft__waiting_look_if_drained(weft_process_pool *pool, struct weft__line *woken);
 int weft__pool_tell_server(weft_process_pool *pool, enum weft__process_word word, const struct weft__seat *seat);
 
-/* process_watcher.c: the watcher's thread; arg is the pool. Its poller has tags for bell and channel; others are the
- * addresses of seats. */
+/* process_watcher.c: the watcher's thread; arg is the pool. Its poller has tags for bell and channel; others are
+ * the addresses of seats. */
 enum { WEFT__TAG_BELL = 1, WEFT__TAG_CHANNEL };
 void weft__pool_watch(void *arg);
 
-/* process_pool.c: takes a job, and its reference: gives it to an idle worker, or queues it. `permit`: a place in the
- * queue was granted to the caller. 0, -EAGAIN (no room), or the pool's error: then the job is the caller's. */
+/* process_pool.c: takes a job, and its reference: gives it to an idle worker, or queues it. `permit`: a place in
+ * the queue was granted to the caller. 0, -EAGAIN (no room), or the pool's error: then the job is the caller's. */
 int weft__pool_take(weft_process_pool *pool, struct weft__job *job, bool permit);
 /* Waits for room in the queue, and takes a permit for one place. 0, also if the pool has an error, -ECANCELED,
  * -EDEADLK. */

@@ -1,5 +1,5 @@
-/* The seats of a process pool, and the queue before them. All but weft__seat_wake and weft__waiting_finish are called
- * under the pool's lock. The protocols are in process_slot.h and process_pool.c. */
+/* The seats of a process pool, and the queue before them. All but weft__seat_wake and weft__waiting_finish are
+ * called under the pool's lock. The protocols are in process_slot.h and process_pool.c. */
 #include <string.h>
 
 #include "assert.h"
@@ -23,7 +23,8 @@ int weft__pool_tell_server(weft_process_pool *pool, enum weft__process_word word
 void weft__seat_doom(weft_process_pool *pool, struct weft__seat *seat) {
     if (seat->doomed) return;
     seat->doomed = true;
-    weft__pool_tell_server(pool, WEFT__PROCESS_KILL, seat); /* fails without a server, and then the worker is dead */
+    /* fails without a server, and then the worker is dead */
+    weft__pool_tell_server(pool, WEFT__PROCESS_KILL, seat);
 }
 
 bool weft__seat_is_done(const struct weft__seat *seat) {

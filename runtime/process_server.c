@@ -1,11 +1,12 @@
-/* The fork server: makes workers for all process pools of the program, reaps them, and kills them. What it is for and
- * whom it speaks with stands in process_slot.h.
+/* The fork server: makes workers for all process pools of the program, reaps them, and kills them. What it is for
+ * and whom it speaks with stands in process_slot.h.
  *
  * It has one thread, waits for messages and for deaths, and never trusts that somebody else cleans up:
- *  - a worker is the head of a process group, which is killed before the worker is reaped: until then nobody else can
- *    have its number;
- *  - the server adopts orphans. After the death of a worker every child of the server that is no worker was left behind
- *    by one, out of its group, and is killed; and again, since its own children then become ours, until there are none;
+ *  - a worker is the head of a process group, which is killed before the worker is reaped: until then nobody else
+ *    can have its number;
+ *  - the server adopts orphans. After the death of a worker every child of the server that is no worker was left
+ *    behind by one, out of its group, and is killed; and again, since its own children then become ours, until
+ *    there are none;
  *  - the program's death shows in a handle on it: the control channel may have been inherited by a child of the
  *    program's, and stay open. */
 #include "process_slot.h"

@@ -26,8 +26,8 @@ static bool take_output(weft_process_pool *pool, struct weft__seat *seat, struct
     return true;
 }
 
-/* Takes what the slot says. False if it is nonsense. Nobody else touches a seat whose job is done; but the worker may
- * have gone mad: everything is read once. */
+/* Takes what the slot says. False if it is nonsense. Nobody else touches a seat whose job is done; but the worker
+ * may have gone mad: everything is read once. */
 static bool take_result(weft_process_pool *pool, struct weft__seat *seat, struct weft__job *job, intptr_t *result) {
     const volatile struct weft__slot *slot = seat->slot;
     size_t bytes = slot->output_bytes;

@@ -1,8 +1,8 @@
 /* A worker of a process pool: runs one job after the other, until it is killed. The protocol is in process_slot.h.
  *
- * Whatever a job has done, the worker must either be fit for the next one, or die: so after each job it looks whether
- * its descriptors are still its own, and whether the job has left processes behind; then it publishes the job's result,
- * and exits. The program sees the result, and the death; the fork server kills what is left. */
+ * Whatever a job has done, the worker must either be fit for the next one, or die: so after each job it looks
+ * whether its descriptors are still its own, and whether the job has left processes behind; then it publishes the
+ * job's result, and exits. The program sees the result, and the death; the fork server kills what is left. */
 #include "process_slot.h"
 
 #include <stdio.h>

@@ -90,7 +90,8 @@ int weft__worker_enter(struct weft__worker *worker) {
                                : weft__driver_open(options->driver, notice, &worker->driver);
     if (error) weft__worker_leave(worker);
     else weft__watchers_arm(worker);
-    if (error == 0 && !worker->loop->own) store_release(&worker->loop->running, true); /* of one's own: event_loop.c */
+    /* for loops of one's own event_loop.c does it */
+    if (error == 0 && !worker->loop->own) store_release(&worker->loop->running, true);
     return error;
 }
 

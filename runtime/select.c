@@ -48,7 +48,8 @@ static enum weft__entry enter_future(weft_select_case *one, struct weft__parker 
 static void leave_future(weft_select_case *one) {
     struct future_place *place = future_place(one);
     if (weft__future_remove_waiter(one->future, &place->waiter)) return;
-    for (unsigned round = 0; !load_acquire(&place->served); round++) weft__world_relax(round); /* pairs with serve */
+    /* pairs with serve */
+    for (unsigned round = 0; !load_acquire(&place->served); round++) weft__world_relax(round);
 }
 
 /* ---- cases ---- */

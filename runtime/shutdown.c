@@ -14,10 +14,11 @@
  *      to wait for, a task sees to these first.
  *   6. To end it is to set `ended` and to wake everybody; the loops return.
  *
- * Two tasks that finish last on two workers must not both miss the other, nor the last notice and a task: a seq_cst
- * fence stands between counting oneself and reading anything of the others, `unnoticed` included. And whoever looked
- * before the generators were closed must not come with its verdict after that: `quiet` is read before the counters,
- * goes up by one whenever the runtime is found quiet or loud again, and is never what it was. */
+ * Two tasks that finish last on two workers must not both miss the other, nor the last notice and a task: a
+ * seq_cst fence stands between counting oneself and reading anything of the others, `unnoticed` included. And
+ * whoever looked before the generators were closed must not come with its verdict after that: `quiet` is read
+ * before the counters, goes up by one whenever the runtime is found quiet or loud again, and is never what it
+ * was. */
 #include <weft/generator.h>
 
 #include "assert.h"

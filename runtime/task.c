@@ -242,8 +242,8 @@ bool weft__task_seat(struct weft__worker *worker, struct weft__task *task) {
     return true;
 }
 
-/* Calls the commit that is due, if any, for whoever has left for us; false if he is to continue. Nobody is `current`
- * meanwhile: what is woken now goes behind what is ready. */
+/* Calls the commit that is due, if any, for whoever has left for us; false if he is to continue. Nobody is
+ * `current` meanwhile: what is woken now goes behind what is ready. */
 static bool commit(struct weft__worker *worker) {
     bool (*due)(struct weft__task *task, void *arg) = worker->commit;
     worker->commit = NULL;

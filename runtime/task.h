@@ -28,9 +28,9 @@ struct weft__wait {
                                                 back in a circle of awaits. Thread: any; must not block */
 };
 
-/* A task that runs what it awaits in place, as a call on its stack. While that runs there is nothing to deliver a cancel
- * request to; so its wait is published when what runs there suspends: two atomic operations less for all that never
- * do. */
+/* A task that runs what it awaits in place, as a call on its stack. While that runs there is nothing to deliver a
+ * cancel request to; so its wait is published when what runs there suspends: two atomic operations less for all
+ * that never do. */
 struct weft__host {
     struct weft__wait wait;
     struct weft__host *outer;
@@ -113,8 +113,8 @@ bool weft__task_claim(struct weft__task *task, enum weft__phase from, unsigned r
  * Thread: the worker's. */
 bool weft__task_seat(struct weft__worker *worker, struct weft__task *task);
 
-/* Runs the task for one step, on its own stack, starting it if need be; and then, on a loop that is not in strict order,
- * those that follow it in this turn. `run` of its runnable.
+/* Runs the task for one step, on its own stack, starting it if need be; and then, on a loop that is not in strict
+ * order, those that follow it in this turn. `run` of its runnable.
  * Owns: the queue's reference of an unstarted task becomes the run's. Thread: the worker's scheduler. */
 void weft__task_step(struct weft__worker *worker, struct weft__runnable *runnable);
 
@@ -125,15 +125,15 @@ void weft__task_run(struct weft__task *task);
 /* What every stack's fiber runs, one body after the other; the entry of every stack pool. */
 void weft__task_fiber(struct weft__fiber *fiber);
 
-/* The halves of weft__task_suspend: what the running task does before it leaves its stack, and once it is back. leave
- * returns whom to switch to, and in `*self` the task. */
+/* The halves of weft__task_suspend: what the running task does before it leaves its stack, and once it is back.
+ * leave returns whom to switch to, and in `*self` the task. */
 struct weft__fiber *weft__task_leave(bool (*commit)(struct weft__task *task, void *arg), void *arg,
                                      struct weft__task **self);
 void weft__task_arrive(struct weft__task *self);
 
-/* Switches from the running task to the next one that is ready, or to the worker's loop. There commit(task, arg) is
- * called, with the task's registers saved: only then may the task be made wakeable. If commit returns false there
- * is nothing to wait for, and the task continues: at once, or as one that is ready. */
+/* Switches from the running task to the next one that is ready, or to the worker's loop. There commit(task, arg)
+ * is called, with the task's registers saved: only then may the task be made wakeable. If commit returns false
+ * there is nothing to wait for, and the task continues: at once, or as one that is ready. */
 static inline void weft__task_suspend(bool (*commit)(struct weft__task *task, void *arg), void *arg) {
     struct weft__task *self;
     struct weft__fiber *next = weft__task_leave(commit, arg, &self);
@@ -177,8 +177,8 @@ void weft__task_fini(struct weft__task *task);
 /* cancel.c: publishes what the task waits for, and passes on a request that is pending. Called before
  * anything can wake the task. */
 void weft__wait_publish(struct weft__task *task, struct weft__wait *wait);
-/* The same for the hosts of a stack that were not published yet. Called before requests are delivered to the task that
- * runs on it; weft__wait_publish does it. */
+/* The same for the hosts of a stack that were not published yet. Called before requests are delivered to the task
+ * that runs on it; weft__wait_publish does it. */
 void weft__hosts_publish(struct weft__stack *stack);
 /* Withdraws it; returns when no canceller looks at it any more. Called by the task itself, resumed. */
 void weft__wait_retract(struct weft__task *task);

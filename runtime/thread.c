@@ -1,6 +1,5 @@
-/* What weft keeps for a thread that drives no worker: its context variables, and free records, so that a thread which
- * submits often does not take the depot's lock each time. Both are given
- * back when the thread ends. */
+/* What weft keeps for a thread that drives no worker: its context variables, and free records, so that a thread
+ * which submits often does not take the depot's lock each time. Both are given back when the thread ends. */
 #include "context.h"
 #include "worker.h"
 

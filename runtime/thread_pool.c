@@ -14,7 +14,8 @@
  *  2. who finds an item stops searching, and if 1 would be broken by that, wakes or starts the next one, who is
  *     counted as searching from that moment on;
  *  3. who becomes idle has seen, under the same lock, that the queue is empty;
- *  4. if the queue is not empty there is a thread: if the only one could not be started, what is queued is dropped.
+ *  4. if the queue is not empty there is a thread: if the only one could not be started, what is queued is
+ *     dropped.
  *
  * Waking one thread for each submission was rejected (an idle thread takes 25 us to arrive, and the futex call
  * 5 us of the loop's time), and so was a lock-free queue: the lock is held for some 20 ns, a bounded queue and

@@ -52,8 +52,8 @@ int weft__pool_push(weft_thread_pool *pool, struct weft__pool_item *item);
 /* Takes an item that stands in the queue, if it still does, back. When it returns, nobody touches the item. */
 void weft__pool_withdraw(weft_thread_pool *pool, struct weft__pool_item *item);
 
-/* Whether the caller can wait for the end of the pool: 0, -EDEADLK (a thread of the pool, a loop's callback), -EPERM
- * (inside a blocking region). */
+/* Whether the caller can wait for the end of the pool: 0, -EDEADLK (a thread of the pool, a loop's callback),
+ * -EPERM (inside a blocking region). */
 int weft__pool_may_close(weft_thread_pool *pool);
 
 /* Accepts no more, and returns; the threads run what is queued, and end. Again is fine. */

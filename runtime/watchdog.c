@@ -5,9 +5,9 @@
  *     D4 READY: prints                                D3 wanted := READY, rings the alarm
  *     or after a while: ASKED -> NOBODY, prints without
  *
- * A worker that blocks in a system call is named, but sent no signal, which might cut the call short. What is read of the
- * step is published by the worker between two stores of began_ns: two reads of that which agree enclose it. Its name is
- * the program's string; it stays valid after the task. */
+ * A worker that blocks in a system call is named, but sent no signal, which might cut the call short. What is read
+ * of the step is published by the worker between two stores of began_ns: two reads of that which agree enclose it.
+ * Its name is the program's string; it stays valid after the task. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <execinfo.h>

@@ -37,7 +37,8 @@ void weft__watchdog_end(struct weft__watchdog *dog);
 /* In the worker's signal handler. */
 void weft__watchdog_take_stack(struct weft__watchdog *dog, void *context);
 
-/* The worker is stuck: reports its step once if that is slow. Returns whether to send the signal for its stack first.
+/* The worker is stuck: reports its step once if that is slow. Returns whether to send the signal for its stack
+ * first.
  * Thread: the watchman's. */
 bool weft__watchdog_look(struct weft__worker *worker, int64_t now_ns, bool runs, bool may_signal);
 

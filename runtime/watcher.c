@@ -1,9 +1,9 @@
-/* Descriptor callbacks: add_reader, add_writer. A watcher polls its descriptor with one operation at a time; when that
- * completes the call is queued, as an I/O callback between the ready ones and the due timers, and after the call
- * the next poll begins: so it is level-triggered.
+/* Descriptor callbacks: add_reader, add_writer. A watcher polls its descriptor with one operation at a time; when
+ * that completes the call is queued, as an I/O callback between the ready ones and the due timers, and after the
+ * call the next poll begins: so it is level-triggered.
  *
- * Everything here belongs to the loop's thread, or to any single thread while the loop does not run; only the count of
- * watchers, which a runtime that stops waits for, is shared.
+ * Everything here belongs to the loop's thread, or to any single thread while the loop does not run; only the
+ * count of watchers, which a runtime that stops waits for, is shared.
  *
  *     IDLE --submit--> POLLING --complete--> QUEUED --run--> IDLE
  *     removed: from POLLING the operation is cancelled, and its completion frees the watcher; QUEUED frees it when

@@ -90,8 +90,8 @@ struct weft_loop {
     _Atomic bool running;
     /* const while in use */
     struct weft__worker *worker;     /* valid inside the gate */
-    unsigned index;                  /* of that worker */
-    uint32_t generation;             /* of the process that made it, see world.h */
+    _Atomic unsigned index;          /* of that worker; who holds a handle of a former use may read it */
+    _Atomic uint32_t generation;     /* of the process that made it, see world.h; likewise */
     bool own;                        /* made by weft_new_event_loop: can be run again and again */
     /* any thread */
     _Atomic bool debug;

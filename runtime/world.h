@@ -20,9 +20,9 @@ struct weft__slab_cache;
 struct weft__worker;
 
 /* The worker that the calling thread drives, or NULL. A compiler that caches a thread-local's address across a
- * switch would read another thread's; so this is either a call that is never inlined or, because it is made several
- * times in everything that a task does, two loads that the compiler does not see through. A simulated world is
- * called. */
+ * switch would read another thread's; so this is either a call that is never inlined or, because it is made
+ * several times in everything that a task does, two loads that the compiler does not see through. A simulated
+ * world is called. */
 #if defined(__x86_64__) && !defined(WEFT__SIMULATED)
 extern _Thread_local struct weft__worker *weft__world_current __attribute__((tls_model("initial-exec")));
 static inline struct weft__worker *weft__world_worker(void) {
@@ -35,8 +35,8 @@ struct weft__worker *weft__world_worker(void);
 #endif
 void weft__world_set_worker(struct weft__worker *worker);
 
-/* The pool thread that the caller is (thread_pool.h), or NULL. A loop that one of its jobs runs makes it a worker, too:
- * that comes first. */
+/* The pool thread that the caller is (thread_pool.h), or NULL. A loop that one of its jobs runs makes it a worker,
+ * too: that comes first. */
 struct weft__pool_thread *weft__world_pool_thread(void);
 void weft__world_set_pool_thread(struct weft__pool_thread *thread);
 
@@ -61,9 +61,9 @@ int weft__world_thread_start(weft__thread *thread, void (*run)(void *arg), void 
 int weft__world_thread_start_detached(const char *name, void (*run)(void *arg), void *arg);
 pid_t weft__world_thread_id(void); /* the kernel's; the process's own for the main thread */
 void weft__world_thread_join(weft__thread *thread);
-/* Whether the calling thread, when it is woken, lets whoever runs finish (moderation.h); returns whether it did. It stays
- * as it is if the kernel refuses, or somebody has chosen its scheduling class. Threads that it starts and children that
- * it forks do not inherit it. */
+/* Whether the calling thread, when it is woken, lets whoever runs finish (moderation.h); returns whether it did.
+ * It stays as it is if the kernel refuses, or somebody has chosen its scheduling class. Threads that it starts and
+ * children that it forks do not inherit it. */
 bool weft__world_moderate(bool on);
 
 /* A number that changes in the child of every fork; and what to call around forks (once per process). In
@@ -97,17 +97,17 @@ static inline void weft__lock_release(weft__lock *lock) {
     if (exchange_acq_rel(&lock->word, 0) == 2) weft__unlock_slow(lock);
 }
 
-/* An alarm clock: a descriptor, or -errno. `set`: it rings `after_ns` from now, and then every `period_ns`; 0 and 0: no
- * more. Thread: any, and signal handlers. `wait` blocks until it has rung since the last wait. */
+/* An alarm clock: a descriptor, or -errno. `set`: it rings `after_ns` from now, and then every `period_ns`; 0 and
+ * 0: no more. Thread: any, and signal handlers. `wait` blocks until it has rung since the last wait. */
 int weft__world_alarm_open(void);
 void weft__world_alarm_set(int alarm, int64_t after_ns, int64_t period_ns);
 void weft__world_alarm_wait(int alarm);
 void weft__world_alarm_close(int alarm);
 
-/* Another thread of this process. `open`: something to watch it by, to be closed, or negative; asked once, so that no
- * descriptor number that the program has just freed is taken and given back behind its back. `runs`: whether the thread
- * is on a CPU or waits for one, as opposed to being blocked in a system call; false also if /proc is not there.
- * `signal`: for that thread alone. */
+/* Another thread of this process. `open`: something to watch it by, to be closed, or negative; asked once, so that
+ * no descriptor number that the program has just freed is taken and given back behind its back. `runs`: whether
+ * the thread is on a CPU or waits for one, as opposed to being blocked in a system call; false also if /proc is
+ * not there. `signal`: for that thread alone. */
 int weft__world_thread_open(pid_t thread);
 bool weft__world_thread_runs(int thread);
 void weft__world_thread_close(int thread);

@@ -1,5 +1,5 @@
-/* The world as the process pool sees it: processes, messages between them, and memory that they share. A part of the
- * seam of world.h.
+/* The world as the process pool sees it: processes, messages between them, and memory that they share. A part of
+ * the seam of world.h.
  *
  * Functions return -errno, and leave the caller's errno alone. Descriptors are closed on exec. */
 #ifndef WEFT_RUNTIME_WORLD_PROCESS_H
@@ -18,8 +18,8 @@ int weft__world_process_handle(pid_t pid);        /* a descriptor that is readab
 void weft__world_name_process(const char *name);
 void weft__world_close(int fd);
 
-/* Waits for the death of a child. Returns its pid and status; 0: none has died yet, -ECHILD: there is none. `keep`: it
- * stays a zombie, and so its number its own. */
+/* Waits for the death of a child. Returns its pid and status; 0: none has died yet, -ECHILD: there is none.
+ * `keep`: it stays a zombie, and so its number its own. */
 pid_t weft__world_reap(pid_t child, bool wait, bool keep, int *status);
 
 /* Kills a process, or with -pid its group. */
@@ -28,13 +28,13 @@ void weft__world_kill(pid_t pid);
 /* The calling process' children, orphans that it has adopted included, at most `most`. Thread: the only one. */
 unsigned weft__world_children(pid_t *children, unsigned most);
 
-/* For the fork server: blocks all signals, becomes the head of a session of its own, reads /dev/null, has no descriptor
- * but the standard ones and `keep`, forgets what is buffered in stdout, and adopts its descendants' orphans. Returns a
- * descriptor that is readable when a child has died, or -errno. */
+/* For the fork server: blocks all signals, becomes the head of a session of its own, reads /dev/null, has no
+ * descriptor but the standard ones and `keep`, forgets what is buffered in stdout, and adopts its descendants'
+ * orphans. Returns a descriptor that is readable when a child has died, or -errno. */
 int weft__world_become_server(int keep);
-/* For a worker, forked by the fork server `parent`: dies with it, is the head of a group, has the mask that the program
- * had, default handlers where the program has handlers, and adopts orphans. The descriptors `keep` are moved out of the
- * way, all others closed but the standard ones. 0 or -errno. */
+/* For a worker, forked by the fork server `parent`: dies with it, is the head of a group, has the mask that the
+ * program had, default handlers where the program has handlers, and adopts orphans. The descriptors `keep` are
+ * moved out of the way, all others closed but the standard ones. 0 or -errno. */
 int weft__world_become_worker(pid_t parent, int *keep, unsigned count);
 uint64_t weft__world_identity(int fd); /* of the file behind it, as good as unique; 0: closed */
 
@@ -45,8 +45,8 @@ uint64_t weft__world_identity(int fd); /* of the file behind it, as good as uniq
 int weft__world_channel(int ends[2]);
 /* Sends one message and up to WEFT__MESSAGE_FDS descriptors, which stay the caller's. 0 or -errno. */
 int weft__world_send(int end, const void *message, size_t bytes, const int *fds, unsigned count);
-/* Receives one of exactly `bytes`; `fds` are -1 where none came. 1, 0 (the other end is closed), -EAGAIN (none yet,
- * without `wait`), -errno. */
+/* Receives one of exactly `bytes`; `fds` are -1 where none came. 1, 0 (the other end is closed), -EAGAIN (none
+ * yet, without `wait`), -errno. */
 int weft__world_receive(int end, void *message, size_t bytes, int fds[WEFT__MESSAGE_FDS], bool wait);
 
 /* ---- waiting for several things ---- */

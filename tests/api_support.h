@@ -64,6 +64,31 @@ __attribute__((unused)) static void *thread_join(pthread_t thread) {
     return result;
 }
 
+/* Where jobs wait, each in a thread of its own, until the test opens it. */
+struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t opened;
+    bool open;
+    _Atomic long arrived; /* how many have come */
+};
+#define GATE_INIT {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0}
+
+__attribute__((unused)) static intptr_t pass_gate(void *arg) {
+    struct gate *gate = arg;
+    atomic_fetch_add(&gate->arrived, 1);
+    pthread_mutex_lock(&gate->mutex);
+    while (!gate->open) pthread_cond_wait(&gate->opened, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+    return 7;
+}
+
+__attribute__((unused)) static void gate_open(struct gate *gate) {
+    pthread_mutex_lock(&gate->mutex);
+    gate->open = true;
+    pthread_cond_broadcast(&gate->opened);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
 /* Whether the thread `tid` of this process sleeps in the kernel. */
 __attribute__((unused)) static bool thread_sleeps(pid_t tid) {
     char path[64], state = 0;

@@ -4,7 +4,8 @@
 #include <sys/wait.h>
 
 static void on_each_loop(weft_fn *fn) {
-    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1) assert_int_equal(run_on(workers, fn, NULL), 0);
+    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1)
+        assert_int_equal(run_on(workers, fn, NULL), 0);
 }
 
 static intptr_t sleeps(void *arg) {
@@ -135,7 +136,8 @@ static intptr_t link_of_chain(void *arg) {
     intptr_t i = (intptr_t)arg;
     chain[i] = weft_ref(weft_current_task());
     atomic_fetch_add(&chained, 1);
-    intptr_t r = i + 1 < CHAIN ? weft_join(weft_spawn(link_of_chain, (void *)(i + 1))) : weft_sleep(WEFT_SEC(1000));
+    intptr_t r =
+        i + 1 < CHAIN ? weft_join(weft_spawn(link_of_chain, (void *)(i + 1))) : weft_sleep(WEFT_SEC(1000));
     must_equal(r, -ECANCELED);
     must_equal(weft_cancelling(chain[i]), 1);
     must_equal(weft_sleep(0), 0); /* consumed everywhere */
@@ -270,7 +272,8 @@ static intptr_t circles(void *rounds) {
         must(weft_cancel(circle[0]));
         weft_join(helper);
         for (int i = 0; i < CIRCLE; i++) must_equal(weft_await(circle[i]), -ECANCELED);
-        for (int i = 0; i < CIRCLE; i++) weft_release(circle[i]); /* one that starts late still looks at its next */
+        /* one that starts late still looks at its next */
+        for (int i = 0; i < CIRCLE; i++) weft_release(circle[i]);
     }
     return 0;
 }

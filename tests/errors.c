@@ -244,7 +244,8 @@ weft_async(in_a_task) {
 static void test_in_a_task(void **state) {
     (void)state;
     for (unsigned workers = 0; workers <= 4; workers++)
-        assert_int_equal(weft_run_with((weft_options){.workers = workers ? workers : 1, .fifo = !workers}, in_a_task()), 42);
+        assert_int_equal(
+            weft_run_with((weft_options){.workers = workers ? workers : 1, .fifo = !workers}, in_a_task()), 42);
 }
 
 /* ---- in a callback ---- */

@@ -43,8 +43,8 @@ static int threads_that_run(void) {
     return running;
 }
 
-/* Waits until all others sleep: gcc 12's ASan does not hold its allocator's locks over a fork, and the child of a process
- * in which another thread allocates at that moment may wait for it for ever. */
+/* Waits until all others sleep: gcc 12's ASan does not hold its allocator's locks over a fork, and the child of a
+ * process in which another thread allocates at that moment may wait for it for ever. */
 static void wait_until_others_sleep(void) {
     for (int looks = 0; looks < 3;) {
         looks = threads_that_run() == 1 ? looks + 1 : 0;
@@ -84,9 +84,7 @@ static void test_fork_between_runs(void **state) {
 }
 
 int main(void) {
-#ifdef WEFT__TSAN
-    return SKIPPED; /* TSan does not support threads in the child of a process with threads */
-#endif
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fork_in_a_task), cmocka_unit_test(test_fork_between_runs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_fork_in_a_task),
+                                       cmocka_unit_test(test_fork_between_runs)};
     return run_group(tests);
 }

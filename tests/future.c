@@ -1,5 +1,5 @@
 /* Futures completed by plain threads, awaited by tasks and by threads, on several runtimes; references. */
-#include "api_support.h"
+#include "race_support.h"
 
 /* ---- completed by a thread, awaited by tasks and threads ---- */
 
@@ -66,36 +66,26 @@ static void test_wait_blocking(void **state) {
 }
 
 /* A plain thread that gives up waiting just when the completion comes: a result or a timeout, no third. */
-static long rounds;
-static _Atomic long gives_up, finished_threads;
 static weft_future *late;
-static void *completes_late(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&gives_up, i);
-        int64_t until = weft_time() + i % 50 * 1000;
-        while (weft_time() < until) {}
-        must_equal(weft_future_set_result(late, i), 0);
-        atomic_fetch_add(&finished_threads, 1);
-    }
-    return NULL;
+static void completes_late(long round) {
+    int64_t until = weft_time() + round % 50 * 1000;
+    while (weft_time() < until) {}
+    must_equal(weft_future_set_result(late, round), 0);
+}
+
+static void play_late(struct race *race, long round) {
+    late = weft_future_new();
+    race_open(race, round);
+    intptr_t result = weft_wait_blocking(late, round * 7 % 50 * 1000);
+    must(result == round || result == -ETIMEDOUT);
+    race_close(race, round);
+    must_equal(weft_join(late), round);
 }
 
 static void test_giving_up(void **state) {
     (void)state;
-    rounds = ROUNDS(5000);
-    atomic_store(&finished_threads, 0);
-    atomic_store(&gives_up, 0);
-    pthread_t thread = thread_start(completes_late, NULL);
-    for (long i = 1; i <= rounds; i++) {
-        late = weft_future_new();
-        atomic_store(&gives_up, i);
-        intptr_t result = weft_wait_blocking(late, i * 7 % 50 * 1000);
-        assert_true(result == i || result == -ETIMEDOUT);
-        spin_until(&finished_threads, i);
-        assert_int_equal(weft_join(late), i);
-    }
-    thread_join(thread);
+    struct race race = {.rounds = ROUNDS(5000), .play = play_late, .rivals = {completes_late}};
+    run_race(&race);
 }
 
 /* References, taken and given up by many threads; the last one frees. */

@@ -300,7 +300,8 @@ static void one_round(bool by_thread) {
     if (by_thread) atomic_store(&target, task), sem_post(&wanted);
     else cancel_now(task);
     if (cancel_first && by_thread) between = next_random(&race.random) % 64;
-    if (cancel_first) for (unsigned i = 0; i < between && !atomic_load(&race.cancelled); i++) weft_yield(), sched_yield();
+    if (cancel_first)
+        for (unsigned i = 0; i < between && !atomic_load(&race.cancelled); i++) weft_yield(), sched_yield();
     if (cancel_first && between % 4 == 3) for (int i = 0; i < 100 && !weft_done(task); i++) weft_yield();
     if (cancel_first) race.call->trigger(&race);
     must_equal(weft_join(task), 0);

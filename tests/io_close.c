@@ -42,7 +42,8 @@ static intptr_t send_much(void *arg) {
     return weft_send_all(w->fd, bytes, sizeof bytes);
 }
 
-static weft_fn *const waits[] = {receive, read_one, poll_in, receive_message, send_much, receive, poll_in, read_one};
+static weft_fn *const waits[] = {receive, read_one, poll_in, receive_message,
+                                 send_much, receive, poll_in, read_one};
 
 /* One of each on the same socket; the task that closes may be on another worker than they are. */
 static intptr_t all_end(void *arg) {
@@ -158,9 +159,7 @@ EVERYWHERE(listener_ends)
 static void test_busy_reader(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-#ifdef WEFT__TSAN
-        if (settings[i].workers == 2) continue;
-#endif
+        if (TSAN && settings[i].workers == 2) continue;
         must_equal(run_setting(settings[i], busy_reader, (void *)0), 0);
         must_equal(run_setting(settings[i], busy_reader, (void *)(intptr_t)SOCK_NONBLOCK), 0);
     }

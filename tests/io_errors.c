@@ -123,7 +123,8 @@ static intptr_t leased_file(void *arg) {
     int fd = mkstemp(path);
     must(fd >= 0);
     signal(SIGIO, SIG_IGN); /* how the kernel tells the lease's holder */
-    if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0) must_equal(weft_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0), -EAGAIN);
+    if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
+        must_equal(weft_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0), -EAGAIN);
     must_equal(unlink(path), 0);
     return weft_close(fd);
 }

@@ -72,8 +72,8 @@ enum { STALL_AFTER_MS = 500, STALL_MS = 200 };
 
 static int64_t milliseconds(void) { return weft_time() / 1000000; }
 
-/* Echoes on one connection, and once, STALL_AFTER_MS after the first request, does nothing for `stall_ms`. `flip`
- * spoils every byte. */
+/* Echoes on one connection, and once, STALL_AFTER_MS after the first request, does nothing for `stall_ms`: a real
+ * sleep, as its length is what the load has to tell. `flip` spoils every byte. */
 static void echo(int listener, int stall_ms, char flip) {
     char buffer[4096];
     ssize_t n;

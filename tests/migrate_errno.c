@@ -38,7 +38,8 @@ static intptr_t many(void *arg) {
 
 static void test_errno(void **state) {
     (void)state;
-    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1) assert_int_equal(run_on(workers, many, NULL), 0);
+    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1)
+        assert_int_equal(run_on(workers, many, NULL), 0);
 #ifdef WEFT_FORCE_MIGRATION
     assert_true(atomic_load(&moves) > 0);
 #endif

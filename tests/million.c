@@ -31,9 +31,6 @@ static void test_million(void **state) {
 
 int main(void) {
     struct sysinfo info;
-#if defined(WEFT__TSAN) || defined(WEFT__ASAN)
-    return SKIPPED; /* TSan has room for some thousand fibers, ASan for a few times as much memory */
-#endif
     if (sysinfo(&info) != 0 || (long)(info.freeram / BYTES_EACH * info.mem_unit) < TASKS * 5 / 4) return SKIPPED;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_million)};
     return run_group(tests);

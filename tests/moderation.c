@@ -9,7 +9,7 @@
 
 /* ---- when ---- */
 
-enum { WORKERS = 2, ON_FROM = 20, OFF_BELOW = 10 /* completions per worker and millisecond, as in moderation.c */ };
+enum { WORKERS = 2, ON_FROM = 20, OFF_BELOW = 10 }; /* completions per worker and millisecond: see moderation.c */
 
 /* `rate`: of both workers together, per millisecond. */
 static bool decided(struct weft__runtime *runtime, unsigned rate) {

@@ -37,7 +37,8 @@ static intptr_t out_of_order(void *arg) {
 static void test_out_of_order(void **state) {
     (void)state;
     for (int i = 0; i < ROUNDS(200); i++)
-        for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, out_of_order, NULL), 40425);
+        for (unsigned workers = 0; workers <= 2; workers++)
+            assert_int_equal(run_on(workers, out_of_order, NULL), 40425);
 }
 
 /* Calls that await, sleep and fail; errors come out of join. */
@@ -62,7 +63,8 @@ static intptr_t suspending(void *arg) {
 static void test_suspending(void **state) {
     (void)state;
     for (int i = 0; i < ROUNDS(100); i++)
-        for (unsigned workers = 0; workers <= 4; workers += 2) assert_int_equal(run_on(workers, suspending, NULL), 0);
+        for (unsigned workers = 0; workers <= 4; workers += 2)
+            assert_int_equal(run_on(workers, suspending, NULL), 0);
 }
 
 /* Joining is no cancellation point: a cancelled caller gets its results, and the request afterwards. */
@@ -114,7 +116,8 @@ static intptr_t ends_in_the_middle(void *arg) {
 
 static void test_ends_in_the_middle(void **state) {
     (void)state;
-    for (intptr_t i = 0; i < ROUNDS(300); i++) assert_int_equal(run_on(2 + (unsigned)i % 3, ends_in_the_middle, (void *)i), 1);
+    for (intptr_t i = 0; i < ROUNDS(300); i++)
+        assert_int_equal(run_on(2 + (unsigned)i % 3, ends_in_the_middle, (void *)i), 1);
 }
 
 /* An uneven load, one call after the other on one worker: the other takes some. */
@@ -145,8 +148,9 @@ static void test_shared(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fib),       cmocka_unit_test(test_out_of_order),       cmocka_unit_test(test_suspending),
-        cmocka_unit_test(test_cancelled), cmocka_unit_test(test_ends_in_the_middle), cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_fib),        cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_suspending), cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_shared),     cmocka_unit_test(test_ends_in_the_middle),
     };
     return run_group(tests);
 }

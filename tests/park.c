@@ -35,8 +35,8 @@ static void *watch(void *arg) {
         if (now != seen) quiet = 0;
         seen = now;
         if (quiet < PATIENCE_SECONDS) continue;
-        fprintf(stderr, "%s: no progress for %d s after %lu rounds: a wake-up was lost\n", load_relaxed(&dog.watched),
-                PATIENCE_SECONDS, (unsigned long)now);
+        fprintf(stderr, "%s: no progress for %d s after %lu rounds: a wake-up was lost\n",
+                load_relaxed(&dog.watched), PATIENCE_SECONDS, (unsigned long)now);
         abort();
     }
     pthread_mutex_unlock(&dog.lock);
@@ -283,8 +283,10 @@ static void *send_both(void *arg) {
     for (size_t round = 0; round < scene->rounds; round++) {
         struct standstill standstill = {.stood_still = false};
         weft_release(weft_run_coroutine_threadsafe(weft_coroutine(note_coroutine, &standstill), scene->loops[0]));
-        must_equal(weft_loop_call_soon_threadsafe(scene->loops[round % 2], block_until_coroutine_ran, &standstill).error, 0);
-        for (unsigned i = 0; !load_acquire(&standstill.callback_ran) || !load_acquire(&standstill.coroutine_ran); i++)
+        weft_loop *loop = scene->loops[round % 2];
+        must_equal(weft_loop_call_soon_threadsafe(loop, block_until_coroutine_ran, &standstill).error, 0);
+        for (unsigned i = 0; !load_acquire(&standstill.callback_ran) || !load_acquire(&standstill.coroutine_ran);
+             i++)
             wait_a_little(i);
         must(!standstill.stood_still);
         pause_a_little(&random);

@@ -1,8 +1,9 @@
 /* One task computes for long, or blocks in a system call; what the others do must go on: the watchman of
  * runtime/watchman.h from end to end.
  *
- * Nothing here is held against a clock: the task stays stuck until everybody else has made some rounds. Whoever waits for
- * the stuck worker therefore waits for ever, and the stuck task loses its patience: without the rescue they do. */
+ * Nothing here is held against a clock: the task stays stuck until everybody else has made some rounds. Whoever
+ * waits for the stuck worker therefore waits for ever, and the stuck task loses its patience: without the rescue
+ * they do. */
 #define _GNU_SOURCE
 #include "structures.h"
 
@@ -14,11 +15,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#ifdef WEFT__TSAN
-#define TSAN true
-#else
-#define TSAN false
-#endif
 #ifdef WEFT_FORCE_MIGRATION /* half of what wakes up is sent to the stuck worker, as if it were pinned there */
 #define WAKES_ARE_FORCED true
 #else
@@ -235,7 +231,8 @@ static intptr_t spawn_often(void *arg) {
     return 0;
 }
 
-static void play_all(const char *how, void (*get_stuck)(struct trap *trap), const char *driver, bool with_sockets) {
+static void play_all(const char *how, void (*get_stuck)(struct trap *trap), const char *driver,
+                     bool with_sockets) {
     print_message("%s%s\n", how, driver ? driver : "");
     play((struct scene){"  sleeping", get_stuck, sleep_often, 16, .driver = driver});
     play((struct scene){"  one who sleeps", get_stuck, sleep_often, 1, .driver = driver});
@@ -248,14 +245,12 @@ static void play_all(const char *how, void (*get_stuck)(struct trap *trap), cons
 
 static void test_computing(void **state) {
     (void)state;
-    if (WAKES_ARE_FORCED) skip();
     play_all("computing", compute, NULL, !TSAN); /* TSan defers signals while a thread computes: nobody fetches */
     play_all("computing, ", compute, "epoll", false);
 }
 
 static void test_blocked(void **state) {
     (void)state;
-    if (WAKES_ARE_FORCED) skip();
     play_all("blocked", block, NULL, false); /* its completions wait */
 }
 
@@ -284,7 +279,7 @@ static intptr_t lone_main(void *arg) {
     struct loner *loner = arg;
     weft_task *task = loner->woken ? weft_spawn(lone_task, loner) : NULL;
     loner->until_ns = weft_time() + loner->trap.patience_ns;
-    must_equal(weft_sleep(WEFT_MS(30)), 0); /* meanwhile the other worker has gone to sleep, and so has the watchman */
+    must_equal(weft_sleep(WEFT_MS(30)), 0); /* meanwhile the other worker and the watchman have gone to sleep */
     if (loner->woken) weft_event_set(&loner->event);
     else task = weft_spawn(lone_task, loner);
     bool freed = enter_trap(&loner->trap);
@@ -304,18 +299,18 @@ static bool play_lone(struct loner loner, weft_options options) {
 
 static void test_lone_task(void **state) {
     (void)state;
-    if (WAKES_ARE_FORCED) skip();
     for (unsigned round = 0; round < ROUNDS(20); round++)
         for (unsigned woken = 0; woken < 2; woken++) {
-            assert_true(play_lone((struct loner){{compute, PATIENCE_NS, .freed = false}, .woken = woken}, (weft_options){0}));
-            assert_true(play_lone((struct loner){{block, PATIENCE_NS, .freed = false}, .woken = woken}, (weft_options){0}));
+            assert_true(play_lone((struct loner){{compute, PATIENCE_NS, .freed = false}, .woken = woken},
+                                  (weft_options){0}));
+            assert_true(play_lone((struct loner){{block, PATIENCE_NS, .freed = false}, .woken = woken},
+                                  (weft_options){0}));
         }
 }
 
 /* The canary. */
 static void test_without_rescue_it_waits(void **state) {
     (void)state;
-    if (WAKES_ARE_FORCED) skip();
     weft_options options = {.no_rescue = true};
     assert_false(play_lone((struct loner){{compute, WEFT_MS(300), .freed = false}, .woken = false}, options));
     assert_false(play_lone((struct loner){{block, WEFT_MS(300), .freed = false}, .woken = true}, options));
@@ -403,7 +398,6 @@ static intptr_t idle_main(void *arg) {
 
 static void test_idle_process_sleeps(void **state) {
     (void)state;
-    if (TSAN) skip(); /* which has a thread of its own that wakes up */
     struct observer observer = {0};
     assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, idle_main, &observer), 0);
     assert_int_equal(observer.switches, 1);
@@ -522,7 +516,7 @@ static void test_shutdown_while_stuck(void **state) {
     for (unsigned i = 0; i < ROUNDS(20); i++)
         assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, leave_others_stuck, NULL), 0);
     for (unsigned i = 0; i < ROUNDS(500); i++) /* the watchman hardly begins */
-        assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, (weft_fn *)(uintptr_t)weft_yield, NULL), 0);
+        assert_int_equal(run_on(2, (weft_fn *)(uintptr_t)weft_yield, NULL), 0);
 }
 
 static intptr_t fork_while_stuck(void *arg) {
@@ -539,7 +533,6 @@ static intptr_t fork_while_stuck(void *arg) {
 
 static void test_fork(void **state) {
     (void)state;
-    if (TSAN) skip(); /* it does not support threads in the child of a process with threads */
     assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, fork_while_stuck, NULL), 0);
 }
 
@@ -553,7 +546,6 @@ static void count_urge(int number) {
 
 static void test_handler_of_the_program(void **state) {
     (void)state;
-    if (WAKES_ARE_FORCED) skip();
     struct sigaction ours = {.sa_handler = count_urge}, before, after;
     assert_int_equal(sigaction(SIGURG, &ours, &before), 0);
     play((struct scene){"with a handler of the program's", compute, sleep_often, 16, .driver = NULL});
@@ -564,16 +556,16 @@ static void test_handler_of_the_program(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_computing),
-        cmocka_unit_test(test_blocked),
-        cmocka_unit_test(test_lone_task),
-        cmocka_unit_test(test_handler_of_the_program),
-        cmocka_unit_test(test_without_rescue_it_waits),
+        test_unless(WAKES_ARE_FORCED, test_computing),
+        test_unless(WAKES_ARE_FORCED, test_blocked),
+        test_unless(WAKES_ARE_FORCED, test_lone_task),
+        test_unless(WAKES_ARE_FORCED, test_handler_of_the_program),
+        test_unless(WAKES_ARE_FORCED, test_without_rescue_it_waits),
         cmocka_unit_test(test_submitted_from_a_thread),
-        cmocka_unit_test(test_idle_process_sleeps),
+        test_unless(TSAN, test_idle_process_sleeps), /* which has a thread of its own that wakes up */
         cmocka_unit_test(test_storm),
         cmocka_unit_test(test_shutdown_while_stuck),
-        cmocka_unit_test(test_fork),
+        test_unless(TSAN, test_fork), /* it does not support threads in the child of a process with threads */
     };
     return run_group(tests);
 }

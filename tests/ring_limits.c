@@ -25,9 +25,12 @@ static _Atomic(struct io_uring *) watched; /* the latest ring */
 static _Atomic(bool) watch;
 static _Atomic(unsigned) overflows;        /* calls that found its CQ overflowing */
 
-int __real_io_uring_enter2(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *sig, size_t bytes);
-int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *sig, size_t bytes);
-int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *sig, size_t bytes) {
+int __real_io_uring_enter2(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *sig,
+                           size_t bytes);
+int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *sig,
+                           size_t bytes);
+int __wrap_io_uring_enter2(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *sig,
+                           size_t bytes) {
     int error = atomic_load(&enter_error);
     struct io_uring *ring = atomic_load(&watched);
     if (ring && *ring->sq.kflags & IORING_SQ_CQ_OVERFLOW) atomic_fetch_add(&overflows, 1);

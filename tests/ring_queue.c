@@ -198,7 +198,8 @@ static void one_producer(unsigned index, void *arg) {
         return;
     }
     for (size_t i = 0; i < contest->tally.count; i++)
-        for (unsigned round = 0; !weft__ring_queue_push(&contest->queue, item_of(i)); round++) wait_a_little(round);
+        for (unsigned round = 0; !weft__ring_queue_push(&contest->queue, item_of(i)); round++)
+            wait_a_little(round);
 }
 
 static void test_one_producer_one_consumer(void **state) {

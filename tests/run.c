@@ -24,13 +24,18 @@ static intptr_t looks(void *arg) {
 
 static void test_options(void **state) {
     (void)state;
+    weft_options options;
     for (unsigned workers = 1; workers <= 8; workers++)
-        for (int64_t spin = -1; spin <= WEFT_US(50); spin += WEFT_US(25) + 1)
-            assert_int_equal(weft_run_fn_with((weft_options){.workers = workers, .spin_ns = spin}, looks, (void *)5), workers);
+        for (int64_t spin = -1; spin <= WEFT_US(50); spin += WEFT_US(25) + 1) {
+            options = (weft_options){.workers = workers, .spin_ns = spin};
+            assert_int_equal(weft_run_fn_with(options, looks, (void *)5), workers);
+        }
     assert_int_equal(weft_run_fn_with((weft_options){.fifo = true}, looks, NULL), 1);
     assert_int_equal(weft_run_fn_with((weft_options){.fifo = true, .workers = 1}, looks, NULL), 1);
-    for (size_t bytes = 1; bytes <= 64 << 20; bytes *= 8)
-        assert_int_equal(weft_run_fn_with((weft_options){.workers = 1, .stack_bytes = bytes < 32 << 10 ? 64 << 10 : bytes}, looks, NULL), 1);
+    for (size_t bytes = 1; bytes <= 64 << 20; bytes *= 8) {
+        options = (weft_options){.workers = 1, .stack_bytes = bytes < 32 << 10 ? 64 << 10 : bytes};
+        assert_int_equal(weft_run_fn_with(options, looks, NULL), 1);
+    }
     assert_int_equal(weft_run_fn_with((weft_options){.debug = true, .workers = 2}, looks, NULL), 2);
 }
 

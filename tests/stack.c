@@ -19,6 +19,8 @@
 #define MANY 5000
 #endif
 
+enum { GUARD_INSTALL = 102 }; /* MADV_GUARD_INSTALL, which older headers lack */
+
 /* A kernel that lacks things: see CMake's WRAP. */
 static bool no_memory, no_markers, no_mprotect;
 void *__real_mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset);
@@ -32,7 +34,7 @@ void *__wrap_mmap(void *address, size_t bytes, int protection, int flags, int fd
     return no_memory ? MAP_FAILED : __real_mmap(address, bytes, protection, flags, fd, offset);
 }
 int __wrap_madvise(void *address, size_t bytes, int advice) {
-    if (no_markers && advice == 102 /* MADV_GUARD_INSTALL */) return -1;
+    if (no_markers && advice == GUARD_INSTALL) return -1;
     return __real_madvise(address, bytes, advice);
 }
 int __wrap_mprotect(void *address, size_t bytes, int protection) {
@@ -282,11 +284,12 @@ static void assert_guarded(struct weft__stack_pool *pool, struct weft__stack *st
 #endif
 }
 
-static void guard_holds(enum weft__guard kind) {
+/* A pool that is to make guards of kind `asked` makes those of kind `kind`, and they hold. */
+static void guard_holds(enum weft__guard asked, enum weft__guard kind) {
     struct weft__stack_pool pool;
     struct weft__stack *stacks[3];
     weft__stack_pool_init(&pool, SLOT_BYTES, entry);
-    pool.guard = kind;
+    pool.guard = asked;
     for (unsigned i = 0; i < 3; i++) stacks[i] = take(&pool, NULL);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(stacks[i]->guard, kind);
@@ -301,22 +304,22 @@ static void guard_holds(enum weft__guard kind) {
     weft__stack_pool_fini(&pool);
 }
 
-static bool kernel_has_markers(void) {
+/* The best guard that this kernel has. */
+static enum weft__guard best_guard(void) {
     char *page = __real_mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    bool has = __real_madvise(page, PAGE, 102) == 0;
+    bool has_markers = __real_madvise(page, PAGE, GUARD_INSTALL) == 0;
     munmap(page, PAGE);
-    return has;
+    return has_markers ? WEFT__GUARD_MARKER : WEFT__GUARD_MPROTECT;
 }
 
 static void test_guard_marker(void **state) {
     (void)state;
-    if (!kernel_has_markers()) skip();
-    guard_holds(WEFT__GUARD_MARKER);
+    guard_holds(WEFT__GUARD_MARKER, best_guard());
 }
 
 static void test_guard_mprotect(void **state) {
     (void)state;
-    guard_holds(WEFT__GUARD_MPROTECT);
+    guard_holds(WEFT__GUARD_MPROTECT, WEFT__GUARD_MPROTECT);
 }
 
 static void give_back(struct weft__stack_pool *pool, struct weft__stack *stack) {
@@ -353,7 +356,7 @@ static void test_guards_degrade(void **state) {
     no_mprotect = true;
     stacks[2] = take(&pool, NULL);
     no_markers = no_mprotect = false;
-    assert_int_equal(stacks[0]->guard, kernel_has_markers() ? WEFT__GUARD_MARKER : WEFT__GUARD_MPROTECT);
+    assert_int_equal(stacks[0]->guard, best_guard());
     assert_int_equal(stacks[1]->guard, WEFT__GUARD_MPROTECT);
     assert_int_equal(stacks[2]->guard, WEFT__GUARD_CANARY);
     assert_guarded(&pool, stacks[0]);
@@ -423,7 +426,8 @@ static void take_again(struct burst *burst) {
     }
     assert_ptr_equal(burst->pool.next_slot, next_slot);
     qsort(burst->stacks, MANY, sizeof burst->stacks[0], by_address);
-    for (size_t i = 1; i < MANY; i++) assert_true(burst->stacks[i]->base >= burst->stacks[i - 1]->base + SLOT_BYTES);
+    for (size_t i = 1; i < MANY; i++)
+        assert_true(burst->stacks[i]->base >= burst->stacks[i - 1]->base + SLOT_BYTES);
 }
 
 static void give_all(struct burst *burst) {
@@ -450,7 +454,7 @@ static void trim_and_take_again(enum weft__guard kind) {
 
 static void test_trim(void **state) {
     (void)state;
-    if (kernel_has_markers()) trim_and_take_again(WEFT__GUARD_MARKER);
+    trim_and_take_again(WEFT__GUARD_MARKER);
     trim_and_take_again(WEFT__GUARD_CANARY);
 }
 
@@ -464,7 +468,6 @@ static void test_trim_mprotect(void **state) {
 static void test_trim_then_degrade(void **state) {
     (void)state;
     for (unsigned kind = WEFT__GUARD_MARKER; kind <= WEFT__GUARD_MPROTECT; kind++) {
-        if (kind == WEFT__GUARD_MARKER && !kernel_has_markers()) continue;
         struct burst *burst = calloc(1, sizeof *burst);
         burst_begin(burst, (enum weft__guard)kind);
         trim_all(&burst->pool);
@@ -534,7 +537,8 @@ static void test_stress(void **state) {
     struct crowd crowd = {.rounds = ROUNDS(100000), .busy = 4};
     weft__stack_pool_init(&crowd.pool, SLOT_BYTES, entry);
     for (unsigned i = 0; i < COUNT; i++) stacks[i] = take(&crowd.pool, NULL);
-    for (unsigned i = 0; i < COUNT; i++) weft__stack_give(&crowd.pool, NULL, stacks[i]); /* there is something to trim */
+    for (unsigned i = 0; i < COUNT; i++)
+        weft__stack_give(&crowd.pool, NULL, stacks[i]); /* there is something to trim */
     run_together(5, take_and_give, &crowd);
     assert_true(load_relaxed(&crowd.trims) > 0);
     weft__stack_pool_fini(&crowd.pool);

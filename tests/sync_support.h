@@ -80,7 +80,8 @@ __attribute__((unused)) static void mark2(char name, const char *what) {
 }
 
 __attribute__((unused)) static void soon(const char *what) {
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what).error, 0);
+    must_equal(
+        weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what).error, 0);
 }
 
 /* A loop's callback, and its result. */

@@ -39,7 +39,8 @@ static intptr_t pinning(void *arg) {
     (void)arg;
     weft_task *here = weft_create_task_with((weft_task_options){.pinned = true}, weft_coroutine(stays, NULL));
     weft_loop *found = weft_get_running_loop();
-    for (int i = 0; i < 100 && found == weft_get_running_loop(); i++) found = (weft_loop *)weft_join(weft_spawn(where, NULL));
+    for (int i = 0; i < 100 && found == weft_get_running_loop(); i++)
+        found = (weft_loop *)weft_join(weft_spawn(where, NULL));
     weft_task *there[8];
     for (int i = 0; i < 8; i++)
         there[i] = weft_create_task_with((weft_task_options){.loop = found}, weft_coroutine(stays, found));
@@ -84,7 +85,8 @@ static void test_stack_bytes(void **state) {
     (void)state;
     on_each_loop(stack_sizes, 0);
     for (size_t bytes = 64 << 10; bytes <= 16 << 20; bytes *= 4)
-        assert_int_equal(weft_run_fn_with((weft_options){.workers = 2, .stack_bytes = bytes}, stack_sizes, NULL), 0);
+        assert_int_equal(weft_run_fn_with((weft_options){.workers = 2, .stack_bytes = bytes}, stack_sizes, NULL),
+                         0);
 }
 
 /* In place: what is awaited unstarted is a call on a runtime, a task of its own turn on a strict loop. */

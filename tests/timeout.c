@@ -1,8 +1,9 @@
 /* Timeout scopes: rules TO1 to TO6. */
-#include "api_support.h"
+#include "race_support.h"
 
 static void on_each_loop(weft_fn *fn) {
-    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1) assert_int_equal(run_on(workers, fn, NULL), 0);
+    for (unsigned workers = 0; workers <= 4; workers += workers == 2 ? 2 : 1)
+        assert_int_equal(run_on(workers, fn, NULL), 0);
 }
 
 /* TO1, TO2, TO5, TO6 */
@@ -126,59 +127,41 @@ static void test_waits_for_cleanup(void **state) {
 
 /* The deadline against a value, and against a cancel from outside: never both lost, never doubled. */
 static weft_task *limited;
-static _Atomic long offered, taken, accepted;
-static long rounds;
+static _Atomic bool accepted;
 
-static void *cancels_outside(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&offered, i);
-        int64_t until = weft_time() + i * 37 % 20000;
-        while (weft_time() < until) {}
-        atomic_store(&accepted, weft_cancel(limited));
-        atomic_store(&taken, i);
-    }
-    return NULL;
+static void cancels_outside(long round) {
+    int64_t until = weft_time() + round * 37 % 20000;
+    while (weft_time() < until) {}
+    atomic_store(&accepted, weft_cancel(limited));
 }
 
-static intptr_t against_cancel(void *arg) {
-    (void)arg;
-    weft_task *self = limited = weft_current_task();
-    atomic_store(&offered, 0);
-    atomic_store(&taken, 0);
-    pthread_t thread = thread_start(cancels_outside, NULL);
-    for (long i = 1; i <= rounds; i++) {
-        weft_timeout scope;
-        atomic_store(&offered, i);
-        must_equal(weft_timeout_enter(&scope, 1000 + i * 53 % 20000), 0);
-        intptr_t r = weft_timeout_exit(&scope, weft_sleep(WEFT_SEC(100)));
-        bool timed_out = r == -ETIMEDOUT;
-        must(timed_out || r == -ECANCELED);
-        must(!timed_out || weft_timeout_expired(&scope));
-        for (unsigned round = 1; atomic_load(&taken) < i; round++)
-            if (round % 64 == 0) sched_yield();
-        must(atomic_load(&accepted));
-        must_equal(weft_cancelling(self), 1); /* the outside one alone */
-        int next = weft_sleep(0);
-        if (timed_out) must_equal(next, -ECANCELED); /* it came after the scope: still to be seen */
-        else must_equal(next, 0);
-        must_equal(weft_uncancel(self), 0);
-        must_equal(weft_sleep(0), 0);
-    }
-    thread_join(thread);
-    return 0;
+static void play_against_cancel(struct race *race, long round) {
+    weft_timeout scope;
+    limited = weft_current_task();
+    race_open(race, round);
+    must_equal(weft_timeout_enter(&scope, 1000 + round * 53 % 20000), 0);
+    intptr_t r = weft_timeout_exit(&scope, weft_sleep(WEFT_SEC(100)));
+    bool timed_out = r == -ETIMEDOUT;
+    must(timed_out || r == -ECANCELED);
+    must(!timed_out || weft_timeout_expired(&scope));
+    race_close(race, round);
+    must(atomic_load(&accepted));
+    must_equal(weft_cancelling(limited), 1); /* the outside one alone */
+    must_equal(weft_sleep(0), timed_out ? -ECANCELED : 0); /* one that came after the scope is still to be seen */
+    must_equal(weft_uncancel(limited), 0);
+    must_equal(weft_sleep(0), 0);
 }
 
 static void test_against_cancel(void **state) {
     (void)state;
-    rounds = ROUNDS(20000);
-    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, against_cancel, NULL), 0);
+    struct race race = {.rounds = ROUNDS(20000), .play = play_against_cancel, .rivals = {cancels_outside}};
+    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 static intptr_t against_value(void *arg) {
     weft_task *self = weft_current_task();
     (void)arg;
-    for (long i = 1; i <= rounds; i++) {
+    for (long i = 1; i <= ROUNDS(20000); i++) {
         weft_timeout scope;
         must_equal(weft_timeout_enter(&scope, 1000 + i * 53 % 20000), 0);
         intptr_t body = weft_sleep(1000 + i * 37 % 20000), r = weft_timeout_exit(&scope, body);
@@ -192,7 +175,6 @@ static intptr_t against_value(void *arg) {
 
 static void test_against_value(void **state) {
     (void)state;
-    rounds = ROUNDS(20000);
     for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, against_value, NULL), 0);
 }
 

@@ -97,7 +97,8 @@ static void test_cancel(void **state) {
 /* Strict order: by deadline, then by arming, also within a tick and for what was overdue when armed. */
 static void test_strict_order(void **state) {
     (void)state;
-    static const int64_t deadlines[] = {5 * TICK, 5 * TICK - 1, 0, 4 * TICK + 7, -3, 5 * TICK - 1, TICK, 4 * TICK + 7};
+    static const int64_t deadlines[] = {5 * TICK, 5 * TICK - 1, 0, 4 * TICK + 7,
+                                        -3, 5 * TICK - 1, TICK, 4 * TICK + 7};
     static const unsigned order[] = {8, 6, 2, 4, 1, 7, 3, 5};
     struct weft__timers timers;
     struct probe probes[8] = {0};
@@ -177,7 +178,8 @@ static void arm_and_fire(struct race *race) {
         }
         weft__timers_fire(&race->timers, now, race->strict);
         for (unsigned i = 1; i <= race->cancellers; i++)
-            for (unsigned round = 0; load_acquire(&race->passed[i]) < first + BATCH - 1; round++) wait_a_little(round);
+            for (unsigned round = 0; load_acquire(&race->passed[i]) < first + BATCH - 1; round++)
+                wait_a_little(round);
     }
 }
 
@@ -204,7 +206,8 @@ static void fire_against_cancel(bool strict, unsigned cancellers) {
     struct race race = {.count = ROUNDS(200000) / BATCH * BATCH, .strict = strict, .cancellers = cancellers};
     race.probes = calloc(race.count, sizeof *race.probes);
     weft__timers_init(&race.timers, 0);
-    for (size_t i = 0; i < race.count; i++) weft__timer_init(&race.probes[i].timer, &race.timers, count_fire_slowly);
+    for (size_t i = 0; i < race.count; i++)
+        weft__timer_init(&race.probes[i].timer, &race.timers, count_fire_slowly);
     run_together(1 + cancellers, fire_or_cancel, &race);
     size_t fired = 0;
     for (size_t i = 0; i < race.count; i++) {
@@ -241,7 +244,8 @@ static void take_back_each(unsigned index, void *arg) {
         for (unsigned round = 0; load_acquire(&race->started) <= i; round++) wait_a_little(round);
         pause_a_little(&random);
         if (weft__timer_cancel(timer) == WEFT__CANCEL_FIRING)
-            for (unsigned round = 0; load_acquire(&timer->state) != WEFT__TIMER_IDLE; round++) wait_a_little(round);
+            for (unsigned round = 0; load_acquire(&timer->state) != WEFT__TIMER_IDLE; round++)
+                wait_a_little(round);
         memset(&timer->node, 0xa5, sizeof timer->node);
         store_release(&race->passed[index], i + 1);
     }
@@ -252,7 +256,8 @@ static void test_settled_is_ours(void **state) {
     struct race race = {.count = ROUNDS(200000) / BATCH * BATCH, .strict = true, .cancellers = 1};
     race.probes = calloc(race.count, sizeof *race.probes);
     weft__timers_init(&race.timers, 0);
-    for (size_t i = 0; i < race.count; i++) weft__timer_init(&race.probes[i].timer, &race.timers, count_fire_slowly);
+    for (size_t i = 0; i < race.count; i++)
+        weft__timer_init(&race.probes[i].timer, &race.timers, count_fire_slowly);
     run_together(2, take_back_each, &race);
     assert_int_equal(race.timers.wheel.count, 0);
     free(race.probes);

@@ -40,7 +40,9 @@ static int64_t distance(struct model *model) {
     return (int64_t)(chance(&model->random) >> 1 & ((UINT64_C(1) << bits) - 1));
 }
 
-static int64_t later(int64_t now_ns, int64_t by_ns) { return by_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + by_ns; }
+static int64_t later(int64_t now_ns, int64_t by_ns) {
+    return by_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + by_ns;
+}
 
 static void insert(struct model *model, struct timer *timer, int64_t deadline_ns) {
     must(!timer->pending);
@@ -60,7 +62,8 @@ static void remove_timer(struct model *model, struct timer *timer) {
 
 static bool overdue(const struct model *model) {
     for (size_t i = 0; i < NODES; i++)
-        if (model->timers[i].pending && model->timers[i].node.deadline_ns <= model->now_ns / TICK * TICK) return true;
+        if (model->timers[i].pending && model->timers[i].node.deadline_ns <= model->now_ns / TICK * TICK)
+            return true;
     return false;
 }
 
@@ -68,7 +71,8 @@ static int64_t earliest_tick(const struct model *model) {
     int64_t earliest = INT64_MAX;
     for (size_t i = 0; i < NODES; i++) {
         const struct timer *timer = &model->timers[i];
-        if (timer->pending && due_tick(timer->node.deadline_ns) < earliest) earliest = due_tick(timer->node.deadline_ns);
+        if (timer->pending && due_tick(timer->node.deadline_ns) < earliest)
+            earliest = due_tick(timer->node.deadline_ns);
     }
     return earliest;
 }
@@ -226,7 +230,8 @@ static void test_empty(void **state) {
 static void test_every_distance(void **state) {
     (void)state;
     static struct model model;
-    static const int64_t starts[] = {0, 1, TICK - 1, TICK, 63 * TICK, 64 * TICK, 4095 * TICK, (INT64_C(1) << 50) - 1};
+    static const int64_t starts[] = {0, 1, TICK - 1, TICK,
+                                     63 * TICK, 64 * TICK, 4095 * TICK, (INT64_C(1) << 50) - 1};
     for (size_t s = 0; s < sizeof starts / sizeof starts[0]; s++) {
         model_init(&model, starts[s], 1);
         size_t count = 0;

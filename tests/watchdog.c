@@ -71,7 +71,8 @@ static intptr_t run_step(void *arg) {
     return weft_join(task);
 }
 
-static void expect_report(struct step step, const char *report, const char *end, bool stack, weft_options options) {
+static void expect_report(struct step step, const char *report, const char *end, bool stack,
+                          weft_options options) {
     int before = stderr_begin();
     options.debug = 1;
     awaited = report;
@@ -88,17 +89,14 @@ static void expect_report(struct step step, const char *report, const char *end,
 
 static void test_slow_step_is_reported_while_it_runs(void **state) {
     (void)state;
-    static const weft_options options[] = {{.workers = 2}, {.workers = 1}, {.fifo = true}, {.workers = 2, .no_rescue = true}};
-#ifdef WEFT__TSAN /* it defers the signal, which reads the stack, while the thread computes */
-    bool stack = false;
-#else
-    bool stack = true;
-#endif
+    static const weft_options options[] = {
+        {.workers = 2}, {.workers = 1}, {.fifo = true}, {.workers = 2, .no_rescue = true}};
+    bool stack = !TSAN; /* it defers the signal, which reads the stack, while the thread computes */
     for (unsigned i = 0; i < sizeof options / sizeof options[0]; i++) {
-        expect_report((struct step){compute, "cruncher"}, "weft: task 'cruncher'", "executing task 'cruncher' took", stack,
-                      options[i]);
-        expect_report((struct step){block, "blocker"}, "weft: task 'blocker'", "executing task 'blocker' took", false,
-                      options[i]);
+        expect_report((struct step){compute, "cruncher"}, "weft: task 'cruncher'",
+                      "executing task 'cruncher' took", stack, options[i]);
+        expect_report((struct step){block, "blocker"}, "weft: task 'blocker'", "executing task 'blocker' took",
+                      false, options[i]);
     }
 }
 

@@ -14,7 +14,7 @@ SUBJECTS = [
     Subject("limit uring", "limit_uring.c", flags=("-luring",)),
     Subject("limit epoll", "limit_epoll.c"),
     Subject("limit spin", "limit_spin.c", workers=(1,)),
-    Subject("Go", "go.go"),
+    Subject("Go", "go.go", flags=("server.go",)),
     Subject("Tokio", "tokio.rs"),
     Subject("libuv", "libuv.c", workers=(1, 2)),
     Subject("Asio", "asio.cpp"),

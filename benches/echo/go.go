@@ -3,8 +3,6 @@ package main
 import (
 	"net"
 	"os"
-	"runtime"
-	"strconv"
 	"time"
 )
 
@@ -32,12 +30,7 @@ func burn() {
 }
 
 func main() {
-	workers, _ := strconv.Atoi(os.Args[2])
-	runtime.GOMAXPROCS(workers)
-	listener, err := net.Listen("tcp", os.Args[1])
-	if err != nil {
-		panic(err)
-	}
+	listener := listen()
 	if len(os.Args) > 3 && os.Args[3] == "burn" {
 		go burn()
 	}

@@ -1,4 +1,5 @@
-/* Bare epoll, edge-triggered: a receive a notification, unless it filled the buffer. A listener and a loop a thread. */
+/* Bare epoll, edge-triggered: a receive a notification, unless it filled the buffer. A listener and a loop a
+ * thread. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sys/epoll.h>

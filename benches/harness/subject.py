@@ -34,7 +34,8 @@ class Failure(Exception):
 class Subject:
     """`name`: "weft", "limit …", or a rival. `source`: its file in the problem's folder; or `program`: the command
     that runs it, if there is nothing to build here. `package`: where it comes from, if rivals.py does not know.
-    `flags`: of the compiler, besides the rival's. `workers`: how many it can use, if not any number."""
+    `flags`: of the compiler, besides the rival's; for Go, files of the harness. `workers`: how many it can use, if not
+    any number."""
 
     name: str
     source: str = None
@@ -134,16 +135,17 @@ def _is_current(output, source):
     return output.exists() and all(path.stat().st_mtime < output.stat().st_mtime for path in inputs)
 
 
-def build_go(_subject, source, output):
-    """Go, without modules; timing.go belongs to the same package, so both are shown in one folder."""
+def build_go(subject, source, output):
+    """Go, without modules; the harness's files belong to the same package, so all are shown in one folder."""
     folder = output.with_name(output.name + "-package")
     folder.mkdir(exist_ok=True)
-    for file in (source, BENCHES / "harness" / "timing.go"):
+    files = [source, *(BENCHES / "harness" / name for name in ("timing.go", *subject.flags))]
+    for file in files:
         link = folder / file.name
         link.unlink(missing_ok=True)
         link.symlink_to(file)
     environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(BUILD / "bench" / "go-cache")}
-    run(["/usr/bin/go", "build", "-o", output, source.name, "timing.go"], cwd=folder, env=environment)
+    run(["/usr/bin/go", "build", "-o", output, *(file.name for file in files)], cwd=folder, env=environment)
     return (str(output),)
 
 

@@ -16,7 +16,7 @@ SUBJECTS = [
     ),
     Subject("limit uring", "limit_uring.c", flags=("-luring",)),
     Subject("nginx", program=(BENCHES / "http" / "nginx",), package="nginx-light"),
-    Subject("Go", "go.go"),
+    Subject("Go", "go.go", flags=("server.go",)),
     Subject("hyper", "hyper.rs"),
 ]
 CASES = [Case("CPU 64 clients", "us", (1, 2)), Case("p99 64 clients", "ms", (2,))]

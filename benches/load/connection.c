@@ -21,7 +21,8 @@ static int connected_socket(const struct sockaddr_in *address) {
     if (fd < 0) return -errno;
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience); /* connect's, too */
     if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)) < 0 ||
+        fcntl(fd, F_SETFL, O_NONBLOCK) < 0) {
         int error = -errno;
         close(fd);
         return error;
@@ -90,7 +91,8 @@ static struct arrival check_echo(struct connection *self, const char *buffer, si
     size_t bytes = self->requests->bytes;
     for (uint64_t number = self->answered; length > 0; number++) {
         size_t part = bytes - self->in_bytes < length ? bytes - self->in_bytes : length;
-        if (number >= self->sent + (self->sent_part > 0)) return (struct arrival){.lost = true}; /* never asked for */
+        if (number >= self->sent + (self->sent_part > 0))
+            return (struct arrival){.lost = true}; /* never asked for */
         const char *expected = requests_piece(self->requests, self->number, number) + self->in_bytes;
         self->in_wrong |= memcmp(buffer, expected, part) != 0;
         buffer += part, length -= part, self->in_bytes += part;
@@ -108,7 +110,8 @@ static struct arrival check_http(struct connection *self) {
     size_t used = 0;
     while (used < self->in_bytes) {
         struct http_answer answer;
-        enum http_parsed parsed = http_parse(self->in + used, self->in_bytes - used, self->requests->body, &answer);
+        enum http_parsed parsed =
+            http_parse(self->in + used, self->in_bytes - used, self->requests->body, &answer);
         if (parsed == HTTP_INCOMPLETE) break;
         if (parsed == HTTP_NONSENSE || self->answered + arrival.count == self->sent) {
             arrival.lost = true;

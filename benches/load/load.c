@@ -1,8 +1,8 @@
 /* The load of the servers' benchmarks: see options.c for what it can do.
  *
- * It must not be what is measured: one system call to receive and one to send per request, a wait for many at once,
- * and nothing copied. The main thread only looks, at the begin and at the end of the measured time, at the answers so
- * far and at the server's CPU time, so that both are of the same seconds. */
+ * It must not be what is measured: one system call to receive and one to send per request, a wait for many at
+ * once, and nothing copied. The main thread only looks, at the begin and at the end of the measured time, at the
+ * answers so far and at the server's CPU time, so that both are of the same seconds. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
@@ -92,7 +92,8 @@ struct moment {
 static int64_t cpu_time(int pid) {
     clockid_t clock;
     struct timespec used;
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0) fail("--server: its CPU time", ESRCH);
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+        fail("--server: its CPU time", ESRCH);
     return used.tv_sec * 1000000000ll + used.tv_nsec;
 }
 
@@ -129,7 +130,8 @@ static void print(const struct worker *all, struct moment begin, struct moment e
         double percent;
     } percentiles[] = {{"p50_us", 50}, {"p90_us", 90}, {"p99_us", 99}, {"p999_us", 99.9}};
     const struct histogram *latencies = &all->latencies;
-    printf("{\"requests\": %" PRIu64 ", \"seconds\": %g, \"rate\": %.1f, \"wrong\": %" PRIu64 ", \"errors\": %" PRIu64,
+    printf("{\"requests\": %" PRIu64 ", \"seconds\": %g, \"rate\": %.1f, \"wrong\": %" PRIu64
+           ", \"errors\": %" PRIu64,
            latencies->count, options.seconds, (double)latencies->count / options.seconds, all->wrong,
            all->lost + all->unanswered);
     for (size_t i = 0; i < sizeof percentiles / sizeof percentiles[0]; i++)

@@ -10,17 +10,17 @@
 static const char usage[] =
     "usage: load --address HOST:PORT (--echo BYTES | --http PATH [--body TEXT]) [--connections N] [--threads N]\n"
     "            [--seconds S] [--warmup S] [--pipeline N] [--rate R] [--cpu LIST] [--spin] [--server PID,...]\n"
-    "Loads an echo or HTTP/1.1 server, checks every answer, and prints one JSON object: what was measured in the S\n"
-    "seconds after the warm-up. Latencies are in microseconds.\n"
+    "Loads an echo or HTTP/1.1 server, checks every answer, and prints one JSON object: what was measured in the\n"
+    "S seconds after the warm-up. Latencies are in microseconds.\n"
     "  --connections N   over all threads; 1, at most 60000\n"
     "  --threads N       1, at most 64\n"
     "  --seconds S       2; --warmup S: 0.5\n"
     "  --echo BYTES      of one request, at most 1048576; the answer must be identical\n"
     "  --http PATH       the answer must be a 200 with a Content-Length; with --body, exactly that body\n"
     "  --pipeline N      requests in flight on a connection; 1, at most 64\n"
-    "  --rate R          open loop: R requests a second fall due at fixed times, whatever the answers, by turns on\n"
-    "                    each connection; what cannot be sent yet waits, and its latency counts from when it fell\n"
-    "                    due. Without it a request follows its answer (closed loop).\n"
+    "  --rate R          open loop: R requests a second fall due at fixed times, whatever the answers, by turns\n"
+    "                    on each connection; what cannot be sent yet waits, and its latency counts from when it\n"
+    "                    fell due. Without it a request follows its answer (closed loop).\n"
     "  --cpu LIST        pins thread after thread to these CPUs, e.g. 0,2-3\n"
     "  --spin            never sleep: the load's own wake-ups are not in the latencies\n"
     "  --server PID,...  also measure the CPU time of these processes over the same seconds\n"
@@ -106,7 +106,9 @@ static void set(struct options *options, int option, const char *value) {
     case RATE: options->rate = number("rate", value, 0.001, 1e8, "0.001 to 100000000 a second"); break;
     case CPU: options->cpu_count = parse_list("cpu", value, options->cpus, CPU_SETSIZE, CPU_SETSIZE); break;
     case SPIN: options->spin = true; break;
-    case SERVER: options->server_count = parse_list("server", value, options->servers, MOST_SERVERS, 1L << 30); break;
+    case SERVER:
+        options->server_count = parse_list("server", value, options->servers, MOST_SERVERS, 1L << 30);
+        break;
     case HELP: fputs(usage, stdout); exit(0);
     default: exit(2); /* getopt has said why */
     }
@@ -124,7 +126,8 @@ void options_parse(struct options *options, int argc, char **argv) {
         {NULL, 0, NULL, 0},
     };
     int option;
-    *options = (struct options){.connections = 1, .threads = 1, .pipeline = 1, .seconds = 2, .warmup_seconds = 0.5};
+    *options =
+        (struct options){.connections = 1, .threads = 1, .pipeline = 1, .seconds = 2, .warmup_seconds = 0.5};
     while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) set(options, option, optarg);
     if (optind < argc) bad_option("argument", argv[optind], "options only");
     if (options->host == NULL) bad_usage("--address is missing");

@@ -2,9 +2,10 @@
  *
  * Closed loop: a connection always has as many requests in flight as its pipeline holds, so a server that stalls
  * is asked less, and the stall is seen by those few only. Open loop: request i falls due at a time that was fixed
- * beforehand and belongs to connection i modulo their number. It is sent when the pipeline has room, and its latency
- * counts from when it fell due, so a stall delays, visibly, everything that falls due meanwhile (no coordinated
- * omission). Requests of one connection are answered in order, so that counters are all the queue there is.
+ * beforehand and belongs to connection i modulo their number. It is sent when the pipeline has room, and its
+ * latency counts from when it fell due, so a stall delays, visibly, everything that falls due meanwhile (no
+ * coordinated omission). Requests of one connection are answered in order, so that counters are all the queue
+ * there is.
  *
  * After the end nothing falls due any more, and what is outstanding gets five seconds. Whatever is unanswered then
  * is an error, and enters the latencies with the time that it has waited so far. */

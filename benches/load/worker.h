@@ -21,7 +21,7 @@ struct worker {
     /* the thread's; main's after the join */
     int epoll;
     uint64_t next_due;    /* open loop: the first request that has not fallen due */
-    uint64_t outstanding; /* on connections that are not lost: due (open loop) or sent (closed), and not answered */
+    uint64_t outstanding; /* due (open loop) or sent (closed), and not answered; none of lost connections */
     uint64_t unanswered;  /* outstanding when patience ended */
     uint64_t wrong, lost;
     struct histogram latencies;

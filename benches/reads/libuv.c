@@ -20,7 +20,8 @@ static void start(size_t reader) {
     uv_buf_t buffer = uv_buf_init(blocks[reader], BLOCK_BYTES);
     if (reads_left-- <= 0) return;
     wanted[reader] = random_block(&states[reader]);
-    uv_fs_read(uv_default_loop(), &requests[reader], file, &buffer, 1, (int64_t)(wanted[reader] * BLOCK_BYTES), done);
+    uv_fs_read(uv_default_loop(), &requests[reader], file, &buffer, 1, (int64_t)(wanted[reader] * BLOCK_BYTES),
+               done);
 }
 
 static void read_all(long count) {

@@ -8,7 +8,8 @@ static intptr_t reader(void *arg) {
     uint64_t number = (uint64_t)(uintptr_t)arg, state = number;
     while (reads_left-- > 0) { /* one worker: no race */
         uint64_t block = random_block(&state);
-        check_block(blocks[number], weft_pread(file, blocks[number], BLOCK_BYTES, (off_t)(block * BLOCK_BYTES)), block);
+        check_block(blocks[number], weft_pread(file, blocks[number], BLOCK_BYTES, (off_t)(block * BLOCK_BYTES)),
+                    block);
     }
     return 0;
 }

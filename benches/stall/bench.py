@@ -13,7 +13,7 @@ from harness.subject import BUILD
 PACKAGES = ["util-linux"]
 SUBJECTS = [
     Subject("weft", program=(BUILD / "release" / "benches" / "bench_echo",)),
-    Subject("Go", "../echo/go.go"),
+    Subject("Go", "../echo/go.go", flags=("server.go",)),
     Subject("Tokio", "../echo/tokio.rs"),
     Subject("Asio", "asio.cpp"),
     Subject("sharded epoll", "../echo/limit_epoll.c", package="libc6"),

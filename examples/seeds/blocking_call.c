@@ -1,5 +1,5 @@
-/* Pitfall 2: blocking calls in a coroutine. The call stalls its loop; the ways out, with the loop alive: in a thread of
- * a pool, in place, or without blocking at all. */
+/* Pitfall 2: blocking calls in a coroutine. The call stalls its loop; the ways out, with the loop alive: in a
+ * thread of a pool, in place, or without blocking at all. */
 #include "watch.h"
 
 #include <sys/socket.h>

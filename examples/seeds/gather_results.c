@@ -1,5 +1,5 @@
-/* What the notes say about gather: results in the order of the arguments; the first error at once, while the others
- * go on; errors as results; cancelling it cancels all, cancelling one spares the others. */
+/* What the notes say about gather: results in the order of the arguments; the first error at once, while the
+ * others go on; errors as results; cancelling it cancels all, cancelling one spares the others. */
 #include "delay.h"
 #include "python_text.h"
 

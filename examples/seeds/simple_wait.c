@@ -8,7 +8,8 @@ weft_async(fails_after, (int, seconds)) {
     return error < 0 ? error : -EIO;
 }
 
-static void print_wait(const char *how, weft_future **aws, int count, enum weft_return_when when, int64_t timeout_ns) {
+static void print_wait(const char *how, weft_future **aws, int count, enum weft_return_when when,
+                       int64_t timeout_ns) {
     int done = weft_wait(aws, (size_t)count, when, timeout_ns);
 
     printf("%s: %d done, %d pending\n", how, done, count - done);

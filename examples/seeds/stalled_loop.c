@@ -27,7 +27,8 @@ weft_async(async_main) {
     weft_sleep(seed_seconds(1));
     weft_cancel(clock);
     weft_join(clock);
-    printf("a tick took %s\n", seed_elapsed(worst_ns) >= 1.9 ? "as long as the computation" : "a tenth of a second");
+    printf("a tick took %s\n",
+           seed_elapsed(worst_ns) >= 1.9 ? "as long as the computation" : "a tenth of a second");
     return 0;
 }
 

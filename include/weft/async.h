@@ -89,11 +89,14 @@ bool weft_is_coroutine_function(weft_coroutine_function function);
 #define WEFT_UNPACK_ONE_(type, name) weft__arguments->name
 #define WEFT_PACK_ONE_(type, name) weft__arguments.name = name;
 
-#define WEFT_PARAMETERS_(...) WEFT_PASTE_(WEFT_COMMA_, WEFT_COUNT_(__VA_ARGS__))(void, WEFT_PARAMETER_, ##__VA_ARGS__)
+#define WEFT_PARAMETERS_(...) \
+    WEFT_PASTE_(WEFT_COMMA_, WEFT_COUNT_(__VA_ARGS__))(void, WEFT_PARAMETER_, ##__VA_ARGS__)
 #define WEFT_UNPACK_(...) WEFT_PASTE_(WEFT_COMMA_, WEFT_COUNT_(__VA_ARGS__))(, WEFT_UNPACK_ONE_, ##__VA_ARGS__)
 #define WEFT_FIELDS_(...) WEFT_PASTE_(WEFT_EACH_, WEFT_COUNT_(__VA_ARGS__))(char none;, WEFT_FIELD_, ##__VA_ARGS__)
-#define WEFT_PACK_(...) WEFT_PASTE_(WEFT_EACH_, WEFT_COUNT_(__VA_ARGS__))(weft__arguments.none = 0;, WEFT_PACK_ONE_, ##__VA_ARGS__)
-#define WEFT_BYTES_(...) WEFT_PASTE_(WEFT_EACH_, WEFT_COUNT_(__VA_ARGS__))(0 *, WEFT_NOTHING_, ##__VA_ARGS__) sizeof(weft__arguments)
+#define WEFT_PACK_(...) \
+    WEFT_PASTE_(WEFT_EACH_, WEFT_COUNT_(__VA_ARGS__))(weft__arguments.none = 0;, WEFT_PACK_ONE_, ##__VA_ARGS__)
+#define WEFT_BYTES_(...) \
+    WEFT_PASTE_(WEFT_EACH_, WEFT_COUNT_(__VA_ARGS__))(0 *, WEFT_NOTHING_, ##__VA_ARGS__) sizeof(weft__arguments)
 #define WEFT_NOTHING_(type, name)
 
 /* f applied to each pair, separated by commas or by nothing; `none` where there is no pair. */

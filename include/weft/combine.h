@@ -5,8 +5,8 @@
  *     intptr_t r = weft_await(weft_gather_into(pages, fetch("a"), fetch("b")));
  *
  * Coroutines, gathers, shields and what weft_to_thread returns are temporaries: each call here that takes one
- * consumes it, one reference of the caller's, even when it fails; weft_ref first keeps it longer. Tasks and futures
- * are borrowed. */
+ * consumes it, one reference of the caller's, even when it fails; weft_ref first keeps it longer. Tasks and
+ * futures are borrowed. */
 #ifndef WEFT_COMBINE_H
 #define WEFT_COMBINE_H
 
@@ -54,7 +54,8 @@ weft_future *weft_gather_list(intptr_t *results, size_t count, ...);
  * shield of a completed future is a completed shield (not that future itself, as in asyncio: a shield is a
  * temporary, a future is not).
  * Thread: any; loop for a coroutine. Suspends: no. Owns: the shield is a temporary, the caller's.
- * Errors: never NULL; a completed future that holds -EINVAL (NULL, a coroutine driven already), -EPERM, -ENOMEM. */
+ * Errors: never NULL; a completed future that holds -EINVAL (NULL, a coroutine driven already), -EPERM,
+ * -ENOMEM. */
 weft_future *weft_shield(weft_future *awaitable);
 
 /* ---- wait ---- */

@@ -18,8 +18,8 @@ weft_future *weft_future_new(void);
 
 /* Completes `future` with `value`, and serves everybody who waits for it.
  * Thread: any. Suspends: no. Owns: borrows the future.
- * Errors: -EINVAL (NULL, a task, coroutine, gather or shield, or a value that is an error), -EALREADY (done already;
- * nothing changes). */
+ * Errors: -EINVAL (NULL, a task, coroutine, gather or shield, or a value that is an error), -EALREADY (done
+ * already; nothing changes). */
 int weft_future_set_result(weft_future *future, intptr_t value);
 
 /* Completes `future` with the error `error`, in [-4095, -1]. -ECANCELED counts as an error here, not as

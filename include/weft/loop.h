@@ -38,23 +38,24 @@ void weft_set_event_loop(weft_loop *loop);
 /* ---- a loop of one's own ---- */
 
 /* Makes a loop, and does not install it. Of the options `workers` must be 0 or 1; `fifo` is implied.
- * Thread: any. Suspends: no. Owns: the caller closes and releases it. Errors: NULL without memory or for options out
- * of range. */
+ * Thread: any. Suspends: no. Owns: the caller closes and releases it. Errors: NULL without memory or for options
+ * out of range. */
 weft_loop *weft_new_event_loop(void);
 weft_loop *weft_new_event_loop_with(weft_options options);
 
-/* Keeps the handle valid, and gives it up. Releasing the last reference of one's own loop that is not closed says so
- * on stderr, and closes it.
+/* Keeps the handle valid, and gives it up. Releasing the last reference of one's own loop that is not closed says
+ * so on stderr, and closes it.
  * Thread: any. Suspends: no. Owns: one reference. NULL is fine. Errors: none. */
 weft_loop *weft_loop_ref(weft_loop *loop);
 void weft_loop_release(weft_loop *loop);
 
-/* Runs the loop on the calling thread until `awaitable` is done, and returns its result. A coroutine becomes a task.
- * Thread: any without a running loop. Suspends: no, it blocks. Owns: consumes a coroutine, even when it fails; borrows
- * a future or task.
- * Errors: the future's own; -EINVAL (NULL, not a loop of one's own, a coroutine driven already), -ESHUTDOWN (closed),
- * -EBUSY (it runs already), -EDEADLK (another loop runs on this thread), -EINPROGRESS (stopped before the future was
- * done), -EPERM (a forked child), -ENOMEM, and those of ring and epoll set-up. */
+/* Runs the loop on the calling thread until `awaitable` is done, and returns its result. A coroutine becomes a
+ * task.
+ * Thread: any without a running loop. Suspends: no, it blocks. Owns: consumes a coroutine, even when it fails;
+ * borrows a future or task.
+ * Errors: the future's own; -EINVAL (NULL, not a loop of one's own, a coroutine driven already), -ESHUTDOWN
+ * (closed), -EBUSY (it runs already), -EDEADLK (another loop runs on this thread), -EINPROGRESS (stopped before
+ * the future was done), -EPERM (a forked child), -ENOMEM, and those of ring and epoll set-up. */
 intptr_t weft_loop_run_until_complete(weft_loop *loop, weft_future *awaitable);
 
 /* Runs the loop until weft_loop_stop. If that was called before, what is queued runs once, without waiting.
@@ -65,8 +66,8 @@ int weft_loop_run_forever(weft_loop *loop);
  * Thread: any; wakes the loop. Suspends: no. Errors: -EINVAL (NULL, a loop of weft_run), -ESHUTDOWN, -EPERM. */
 int weft_loop_stop(weft_loop *loop);
 
-/* Closes the loop. Tasks that are not done are reported to the exception handler, cancelled and run to their end, with
- * the loop on this thread; queued callbacks and timers are discarded. Again: nothing happens.
+/* Closes the loop. Tasks that are not done are reported to the exception handler, cancelled and run to their end,
+ * with the loop on this thread; queued callbacks and timers are discarded. Again: nothing happens.
  * Thread: any. Suspends: no. Owns: the handle stays the caller's.
  * Errors: -EINVAL (NULL, a loop of weft_run), -EBUSY (it runs), -EDEADLK (tasks are left, and another loop runs on
  * this thread), and those of set-up if tasks are left. */
@@ -87,8 +88,8 @@ int64_t weft_loop_time(const weft_loop *loop);
 weft_future *weft_loop_create_future(weft_loop *loop);
 weft_task *weft_loop_create_task(weft_loop *loop, weft_future *coroutine);
 
-/* The loop of a future: the one that ran when it was made, or that it was made for; of a task: the one to which it is
- * pinned, else the first of its runtime. NULL if there was none or it is closed.
+/* The loop of a future: the one that ran when it was made, or that it was made for; of a task: the one to which it
+ * is pinned, else the first of its runtime. NULL if there was none or it is closed.
  * Thread: any. Suspends: no. Owns: borrowed. Errors: none. */
 weft_loop *weft_future_get_loop(const weft_future *future);
 
@@ -126,9 +127,9 @@ weft_handle weft_loop_call_soon_threadsafe(weft_loop *loop, void (*fn)(void *arg
 typedef enum weft_handle_state { WEFT_HANDLE_CANCELLED, WEFT_HANDLE_RUNNING, WEFT_HANDLE_GONE } weft_handle_state;
 weft_handle_state weft_handle_cancel(weft_handle handle);
 
-/* Calls fn(arg), as weft_loop_call_soon does, whenever `fd` is readable, or writable; again as long as it is. Adding
- * again replaces the function. remove returns 1 if there was one, 0 if not; no call follows it. One whose descriptor
- * is closed by weft_close goes by itself.
+/* Calls fn(arg), as weft_loop_call_soon does, whenever `fd` is readable, or writable; again as long as it is.
+ * Adding again replaces the function. remove returns 1 if there was one, 0 if not; no call follows it. One whose
+ * descriptor is closed by weft_close goes by itself.
  * Thread: the loop's own (a task or callback that it runs); any for a loop of one's own that does not run.
  * Suspends: no. Owns: `arg` stays the caller's; the loop removes its watchers when it is closed.
  * Errors: -EINVAL (NULL, a negative descriptor), -EPERM (another thread), -ESHUTDOWN, -ENOMEM. */

@@ -32,8 +32,8 @@ typedef struct weft_parallel {
 int weft_parallel_start(weft_parallel *call, weft_fn *fn, void *arg);
 
 /* The result of the call: runs it in place, or waits for the worker that took it. No cancellation point.
- * Thread: the task that started it. Suspends: yes. Errors: the call's own; -EINVAL (NULL), -EPERM (inside a blocking
- * region, and it has not finished: it is to be joined outside). */
+ * Thread: the task that started it. Suspends: yes. Errors: the call's own; -EINVAL (NULL), -EPERM (inside a
+ * blocking region, and it has not finished: it is to be joined outside). */
 intptr_t weft_parallel_join(weft_parallel *call);
 
 #ifdef __cplusplus

@@ -45,8 +45,9 @@ int weft_priority_queue_init(weft_queue *queue, int64_t maxsize, weft_compare *c
 void weft_queue_fini(weft_queue *queue);
 
 /* Waits while the queue is full, and puts `item`.
- * Thread: any. Suspends: yes. Errors: -EINVAL (NULL), -EPIPE (shut down, before or meanwhile), -ECANCELED, -ENOMEM,
- * -EDEADLK (a loop's callback that would have to wait). The item is in the queue if and only if it returns 0. */
+ * Thread: any. Suspends: yes. Errors: -EINVAL (NULL), -EPIPE (shut down, before or meanwhile), -ECANCELED,
+ * -ENOMEM, -EDEADLK (a loop's callback that would have to wait). The item is in the queue if and only if it
+ * returns 0. */
 int weft_queue_put(weft_queue *queue, intptr_t item);
 
 /* Waits while the queue is empty, and takes an item into *item.

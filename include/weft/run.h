@@ -14,11 +14,11 @@ typedef struct weft_options {
     bool fifo;               /* strict order: one worker, one FIFO of callbacks and steps (asyncio's order) */
     const char *driver;      /* "uring", "epoll"; NULL: $WEFT_DRIVER, else uring where the kernel offers it */
     size_t stack_bytes;      /* address space of a task's stack, guard included; 0: 256 KiB */
-    int64_t spin_ns;         /* how long at most an idle worker spins before it sleeps; 0: 20 us; negative: never */
+    int64_t spin_ns;         /* the most that an idle worker spins before it sleeps; 0: 20 us; negative: never */
     int64_t executor_ns;     /* how long the end of the run waits for jobs of the default executor (executor.h);
                                 0: 300 s; negative: not at all */
     int debug;               /* debug mode: 1 on, -1 off, 0: on if $WEFT_DEBUG is not empty */
-    bool no_rescue;          /* what a worker has queued waits while a task of its computes or blocks, however long */
+    bool no_rescue;          /* what a worker has queued waits while its task computes or blocks, however long */
 } weft_options;
 
 /* Runs `main` on a new runtime until it returns; then cancels every task that is left, waits for their
@@ -37,16 +37,16 @@ intptr_t weft_run_fn_with(weft_options options, weft_fn *fn, void *arg);
 
 /* A runner keeps one strict-order loop and one context over several runs (asyncio.Runner). `options` as for
  * weft_new_event_loop_with.
- * Thread: any. Suspends: no. Owns: the caller, until weft_runner_release. Errors: NULL without memory or for options
- * out of range. */
+ * Thread: any. Suspends: no. Owns: the caller, until weft_runner_release. Errors: NULL without memory or for
+ * options out of range. */
 typedef struct weft_runner weft_runner;
 weft_runner *weft_runner_new(weft_options options);
 
 /* Runs `coroutine` as the main task on the runner's loop; what it sets in its context the next run finds.
- * Thread: any without a running loop, one at a time. Suspends: no, it blocks. Owns: consumes the coroutine, even when
- * it fails. Errors: main's own; -EINVAL (NULL, not a coroutine), -ESHUTDOWN (closed), -EDEADLK (a loop runs on this
- * thread), -EBUSY (it runs already), -EINTR (SIGINT: see signal.h), -EINPROGRESS (the loop was stopped), -ENOMEM and
- * those of set-up. */
+ * Thread: any without a running loop, one at a time. Suspends: no, it blocks. Owns: consumes the coroutine, even
+ * when it fails. Errors: main's own; -EINVAL (NULL, not a coroutine), -ESHUTDOWN (closed), -EDEADLK (a loop runs
+ * on this thread), -EBUSY (it runs already), -EINTR (SIGINT: see signal.h), -EINPROGRESS (the loop was stopped),
+ * -ENOMEM and those of set-up. */
 intptr_t weft_runner_run(weft_runner *runner, weft_future *coroutine);
 
 /* The runner's loop; NULL once it is closed.

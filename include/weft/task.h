@@ -103,8 +103,9 @@ weft_task *weft_current_task(void);
  * Thread: any. Suspends: no. Owns: borrowed, lives as long as what was given. Errors: none. */
 const char *weft_task_name(const weft_task *task);
 
-/* All unfinished tasks of `loop`'s runtime (NULL: the running loop's), the current one included, as an array, each with
- * a reference, in no particular order: a task that lived during the whole call is in it, once. Returns their number.
+/* All unfinished tasks of `loop`'s runtime (NULL: the running loop's), the current one included, as an array, each
+ * with a reference, in no particular order: a task that lived during the whole call is in it, once. Returns their
+ * number.
  * Thread: any. Suspends: no. Owns: the caller gives the array to weft_all_tasks_release.
  * Errors: -EINVAL (NULL tasks), -EPERM (no loop), -ESHUTDOWN (closed), -ENOMEM. */
 int weft_all_tasks(weft_loop *loop, weft_task ***tasks);

@@ -1,5 +1,5 @@
-/* Between loops, and what is left of single rules: T8, F13, LK4 and MT10 (the "wrong loop" errors do not exist: every
- * future and primitive works between all loops), MT3, MT21, L13, X16, R12, TH5 with B30. */
+/* Between loops, and what is left of single rules: T8, F13, LK4 and MT10 (the "wrong loop" errors do not exist:
+ * every future and primitive works between all loops), MT3, MT21, L13, X16, R12, TH5 with B30. */
 #include "api_support.h"
 
 static intptr_t gives_seven(void *arg) {
@@ -252,7 +252,8 @@ static intptr_t three_in_parallel(void *arg) {
 }
 static void test_MT3_partial_order_on_several_workers(void **state) {
     (void)state;
-    for (unsigned workers = 0; workers <= 3; workers++) assert_int_equal(run_on(workers, three_in_parallel, NULL), 0);
+    for (unsigned workers = 0; workers <= 3; workers++)
+        assert_int_equal(run_on(workers, three_in_parallel, NULL), 0);
 }
 
 int main(void) {

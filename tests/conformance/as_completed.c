@@ -1,5 +1,6 @@
 /* as_completed: rules AC1 to AC6, MT9. */
 #include "combine_support.h"
+#include "race_support.h"
 
 /* AC1, AC6: in the order of completion, the very objects passed in. */
 static intptr_t in_order(void *arg) {
@@ -197,65 +198,42 @@ static void test_MT9_many(void **state) {
 enum { STORM = 3 };
 static weft_future *storm[STORM];
 static weft_task *storm_task;
-static _Atomic long round_open, round_closed;
-static long rounds;
-static void *completes(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        for (int k = 0; k < STORM; k++) {
-            for (volatile long pause = i * (13 + k) % 500; pause > 0; pause--) {}
-            weft_future_set_result(storm[k], k);
-        }
-        atomic_fetch_add(&round_closed, 1);
+static void completes(long round) {
+    for (int k = 0; k < STORM; k++) {
+        for (volatile long pause = round * (13 + k) % 500; pause > 0; pause--) {}
+        weft_future_set_result(storm[k], k);
     }
-    return NULL;
 }
-static void *cancels(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        for (volatile long pause = i * 7 % 1500; pause > 0; pause--) {}
-        must(weft_cancel(storm_task));
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
+static void cancels(long round) {
+    for (volatile long pause = round * 7 % 1500; pause > 0; pause--) {}
+    must(weft_cancel(storm_task));
 }
-static intptr_t storm_main(void *arg) {
-    (void)arg;
-    atomic_store(&round_open, 0);
-    atomic_store(&round_closed, 0);
+static void play_storm(struct race *race, long round) {
+    weft_as_completed each;
+    weft_future *next;
     storm_task = weft_current_task();
-    pthread_t threads[] = {thread_start(completes, NULL), thread_start(cancels, NULL)};
-    for (long i = 1; i <= rounds; i++) {
-        weft_as_completed each;
-        weft_future *next;
-        for (int k = 0; k < STORM; k++) storm[k] = weft_future_new();
-        must_equal(weft_as_completed_init(&each, storm, STORM, i % 4 ? WEFT_FOREVER : i * 53 % 20000), 0);
-        atomic_store(&round_open, i);
-        int got = 0, cancelled = 0, r;
-        while ((r = weft_as_completed_next(&each, &next)) == 1 || r == -ECANCELED) {
-            got += r == 1;
-            cancelled += r < 0;
-            if (i % 8 == 7 && got == 1) break;
-        }
-        must(r == (i % 8 == 7 ? 1 : 0) || (i % 4 == 0 && r == -ETIMEDOUT));
-        if (r == 0) must_equal(got, STORM);
-        weft_as_completed_fini(&each);
-        for (unsigned round = 1; atomic_load(&round_closed) < 2 * i; round++)
-            if (round % 64 == 0) sched_yield();
-        must(cancelled <= 1);
-        must_equal(weft_sleep(0), cancelled ? 0 : -ECANCELED);
-        must_equal(weft_uncancel(storm_task), 0);
-        for (int k = 0; k < STORM; k++) weft_release(storm[k]);
+    for (int k = 0; k < STORM; k++) storm[k] = weft_future_new();
+    must_equal(weft_as_completed_init(&each, storm, STORM, round % 4 ? WEFT_FOREVER : round * 53 % 20000), 0);
+    race_open(race, round);
+    int got = 0, cancelled = 0, r;
+    while ((r = weft_as_completed_next(&each, &next)) == 1 || r == -ECANCELED) {
+        got += r == 1;
+        cancelled += r < 0;
+        if (round % 8 == 7 && got == 1) break;
     }
-    for (int i = 0; i < 2; i++) thread_join(threads[i]);
-    return 0;
+    must(r == (round % 8 == 7 ? 1 : 0) || (round % 4 == 0 && r == -ETIMEDOUT));
+    if (r == 0) must_equal(got, STORM);
+    weft_as_completed_fini(&each);
+    race_close(race, round);
+    must(cancelled <= 1);
+    must_equal(weft_sleep(0), cancelled ? 0 : -ECANCELED);
+    must_equal(weft_uncancel(storm_task), 0);
+    for (int k = 0; k < STORM; k++) weft_release(storm[k]);
 }
 static void test_MT9_storm(void **state) {
     (void)state;
-    rounds = ROUNDS(100000);
-    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, storm_main, NULL), 0);
+    struct race race = {.rounds = ROUNDS(100000), .play = play_storm, .rivals = {completes, cancels}};
+    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 int main(void) {

@@ -172,7 +172,8 @@ static intptr_t arrive_x_cancel(void *arg) {
 
 static void test_arrive_x_cancel(void **state) {
     (void)state;
-    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, arrive_x_cancel, NULL), 0);
+    for (unsigned workers = 0; workers <= 2; workers++)
+        assert_int_equal(run_on(workers, arrive_x_cancel, NULL), 0);
 }
 
 int main(void) {

@@ -1,6 +1,7 @@
 /* Cancellation: rules X1 to X17, F12, MT4, golden traces B13, B14. Chains, circles and races with plain futures
  * are in tests/cancel.c. */
 #include "combine_support.h"
+#include "race_support.h"
 
 /* B13, X1, X6: before the first step. */
 static intptr_t before_first_step(void *arg) {
@@ -213,44 +214,30 @@ static void test_X12_X15_endings(void **state) {
 
 /* MT4: result, error and cancel race on one future: one wins, and all agree. */
 static weft_future *raced;
-static _Atomic long round_open, round_closed, won[3];
-static long rounds;
-static void *races(void *which) {
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        switch ((intptr_t)which) {
-        case 0: atomic_store(&won[0], weft_future_set_result(raced, i) == 0); break;
-        case 1: atomic_store(&won[1], weft_future_set_exception(raced, -EIO) == 0); break;
-        default: atomic_store(&won[2], weft_cancel_with(raced, "won"));
-        }
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
+static _Atomic bool has_result, has_error, is_cancelled; /* who won */
+static void sets_result(long round) { atomic_store(&has_result, weft_future_set_result(raced, round) == 0); }
+static void sets_error(long round) {
+    (void)round;
+    atomic_store(&has_error, weft_future_set_exception(raced, -EIO) == 0);
 }
-static intptr_t race(void *arg) {
-    (void)arg;
-    atomic_store(&round_open, 0);
-    atomic_store(&round_closed, 0);
-    pthread_t threads[3];
-    for (intptr_t k = 0; k < 3; k++) threads[k] = thread_start(races, (void *)k);
-    for (long i = 1; i <= rounds; i++) {
-        raced = weft_future_new();
-        atomic_store(&round_open, i);
-        intptr_t r = weft_await(raced);
-        for (unsigned round = 1; atomic_load(&round_closed) < 3 * i; round++)
-            if (round % 64 == 0) sched_yield();
-        must_equal(atomic_load(&won[0]) + atomic_load(&won[1]) + atomic_load(&won[2]), 1);
-        must_equal(r, atomic_load(&won[0]) ? i : atomic_load(&won[1]) ? -EIO : -ECANCELED);
-        must(!weft_cancel_message(raced) == !atomic_load(&won[2]));
-        weft_release(raced);
-    }
-    for (int k = 0; k < 3; k++) thread_join(threads[k]);
-    return 0;
+static void cancels(long round) {
+    (void)round;
+    atomic_store(&is_cancelled, weft_cancel_with(raced, "won"));
+}
+static void play(struct race *race, long round) {
+    raced = weft_future_new();
+    race_open(race, round);
+    intptr_t r = weft_await(raced);
+    race_close(race, round);
+    must_equal(atomic_load(&has_result) + atomic_load(&has_error) + atomic_load(&is_cancelled), 1);
+    must_equal(r, atomic_load(&has_result) ? round : atomic_load(&has_error) ? -EIO : -ECANCELED);
+    must(!weft_cancel_message(raced) == !atomic_load(&is_cancelled));
+    weft_release(raced);
 }
 static void test_MT4_one_wins(void **state) {
     (void)state;
-    rounds = ROUNDS(100000);
-    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, race, NULL), 0);
+    struct race race = {.rounds = ROUNDS(100000), .play = play, .rivals = {sets_result, sets_error, cancels}};
+    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 int main(void) {

@@ -155,7 +155,8 @@ static intptr_t waits_in_order(void *arg) {
 
 static void notified(size_t count, int expected) {
     must_equal(weft_lock_acquire(&lock), 0);
-    must_equal(count == SIZE_MAX ? weft_condition_notify_all(&condition) : weft_condition_notify(&condition, count), 0);
+    if (count == SIZE_MAX) must_equal(weft_condition_notify_all(&condition), 0);
+    else must_equal(weft_condition_notify(&condition, count), 0);
     must_equal(weft_lock_release(&lock), 0);
     for (int seen = -1; seen != expected;) {
         weft_yield();
@@ -238,7 +239,8 @@ static intptr_t notify_x_cancel(void *arg) {
 
 static void test_notify_x_cancel(void **state) {
     (void)state;
-    for (unsigned workers = 1; workers <= 2; workers++) assert_int_equal(run_on(workers, notify_x_cancel, NULL), 0);
+    for (unsigned workers = 1; workers <= 2; workers++)
+        assert_int_equal(run_on(workers, notify_x_cancel, NULL), 0);
 }
 
 int main(void) {

@@ -101,7 +101,8 @@ static void *sets_and_ends(void *value) {
 }
 static void test_a_thread_s_own_context(void **state) {
     (void)state;
-    for (int i = 0; i < 3; i++) assert_string_equal(thread_join(thread_start(sets_and_ends, "its own")), "its own");
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(thread_join(thread_start(sets_and_ends, "its own")), "its own");
     assert_string_equal(get(), "default");
 }
 
@@ -165,7 +166,8 @@ static intptr_t who_runs(void *arg) {
     weft_task *self = weft_current_task();
     (void)arg;
     must(self);
-    must_equal(weft_await(weft_coroutine(is_current, self)), 1); /* a coroutine runs as part of the awaiting task */
+    /* a coroutine runs as part of the awaiting task */
+    must_equal(weft_await(weft_coroutine(is_current, self)), 1);
     weft_task *task = weft_spawn(is_current, self);
     must_equal(weft_join(task), 0);
     must(weft_current_task() == self);

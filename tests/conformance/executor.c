@@ -6,23 +6,10 @@
 
 #include "runtime/future.h"
 
-/* What a job waits for: opened by the test. */
-struct gate {
-    _Atomic long arrived, open;
-};
-
-static void block_ms(int ms) { nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL); }
-
 static intptr_t add_one(void *arg) { return (intptr_t)arg + 1; }
 static intptr_t fails(void *arg) {
     (void)arg;
     return -ENOENT;
-}
-static intptr_t pass_gate(void *arg) {
-    struct gate *gate = arg;
-    atomic_fetch_add(&gate->arrived, 1);
-    spin_until(&gate->open, 1);
-    return 7;
 }
 static intptr_t thread_of(void *arg) {
     *(pthread_t *)arg = pthread_self();
@@ -35,25 +22,19 @@ static void everywhere(weft_fn *fn) {
 
 /* ---- EX1 ---- */
 
-static intptr_t count_ticks(void *arg) {
-    _Atomic long *ticks = arg;
-    while (weft_sleep(WEFT_MS(2)) == 0) atomic_fetch_add(ticks, 1);
+static intptr_t open_after_ten_ticks(void *gate) {
+    for (int i = 0; i < 10; i++) must_equal(weft_sleep(WEFT_MS(2)), 0);
+    gate_open(gate);
     return 0;
 }
-/* Blocks its thread until the loop has ticked ten times. */
-static intptr_t wait_for_ticks(void *arg) {
-    _Atomic long *ticks = arg;
-    while (atomic_load(ticks) < 10) block_ms(1);
-    return 42;
-}
+/* A job blocks its thread until the loop has ticked ten times. */
 static intptr_t stays_responsive(void *none) {
     (void)none;
-    _Atomic long ticks = 0;
+    struct gate gate = GATE_INIT;
     pthread_t thread;
-    weft_task *ticker = weft_spawn(count_ticks, &ticks);
-    must_equal(weft_join(weft_run_in_executor(NULL, NULL, wait_for_ticks, &ticks)), 42);
-    weft_cancel(ticker);
-    weft_join(ticker);
+    weft_task *ticker = weft_spawn(open_after_ten_ticks, &gate);
+    must_equal(weft_join(weft_run_in_executor(NULL, NULL, pass_gate, &gate)), 7);
+    must_equal(weft_join(ticker), 0);
     must_equal(weft_join(weft_to_thread(add_one, (void *)41)), 42);
     must_equal(weft_join(weft_to_thread(fails, NULL)), -ENOENT);
     must_equal(weft_join(weft_to_thread(thread_of, &thread)), 0);
@@ -67,10 +48,10 @@ static void test_EX1_the_loop_stays_responsive(void **state) {
 
 static intptr_t overlap(void *none) {
     (void)none;
-    struct gate gate = {0};
+    struct gate gate = GATE_INIT;
     weft_future *first = weft_to_thread(pass_gate, &gate), *second = weft_to_thread(pass_gate, &gate);
     while (atomic_load(&gate.arrived) < 2) must_equal(weft_sleep(WEFT_MS(1)), 0); /* both run at once */
-    atomic_store(&gate.open, 1);
+    gate_open(&gate);
     must_equal(weft_join(first) + weft_join(second), 14);
     return 0;
 }
@@ -80,7 +61,9 @@ static void test_EX1_jobs_overlap(void **state) {
 }
 
 /* weft_to_thread is a temporary, as the coroutine that it is in asyncio: who takes it gives it back. */
-static unsigned references(weft_future *future) { return (unsigned)(atomic_load(&future->state) / WEFT__REFERENCE); }
+static unsigned references(weft_future *future) {
+    return (unsigned)(atomic_load(&future->state) / WEFT__REFERENCE);
+}
 static void must_be_ours_alone(weft_future *future) {
     while (references(future) > 1) must_equal(weft_sleep(WEFT_MS(1)), 0); /* the thread's goes a moment later */
     must_equal(references(future), 1);
@@ -146,7 +129,7 @@ static intptr_t await_job(void *job) { return weft_await(job); }
 static intptr_t cancel_queued(void *none) {
     (void)none;
     _Atomic long calls = 0;
-    struct gate gate = {0};
+    struct gate gate = GATE_INIT;
     weft_thread_pool *pool = weft_thread_pool_new((weft_thread_pool_options){.threads = 1});
     weft_future *running = weft_run_in_executor(NULL, pool, pass_gate, &gate);
     weft_future *queued = weft_run_in_executor(NULL, pool, count_call, &calls);
@@ -159,8 +142,8 @@ static intptr_t cancel_queued(void *none) {
     must(weft_cancel(awaiter));
     must_equal(weft_join(awaiter), -ECANCELED);
     must(weft_cancelled(running));
-    must_equal(atomic_load(&gate.open), 0);
-    atomic_store(&gate.open, 1);
+    must(!gate.open);
+    gate_open(&gate);
     must_equal(weft_thread_pool_close(pool, WEFT_SEC(20)), 0);
     must_equal(weft_result(running), -ECANCELED);
     must_equal(calls, 0);
@@ -181,7 +164,7 @@ static intptr_t use_default(void *none) {
     (void)none;
     char name[16];
     enum { MANY = 80 };
-    struct gate gate = {0};
+    struct gate gate = GATE_INIT;
     weft_future *jobs[MANY];
     for (int i = 0; i < MANY; i++) jobs[i] = weft_to_thread(pass_gate, &gate);
     cpu_set_t set;
@@ -190,7 +173,7 @@ static intptr_t use_default(void *none) {
     while (atomic_load(&gate.arrived) < most) must_equal(weft_sleep(WEFT_MS(1)), 0);
     must_equal(weft_sleep(WEFT_MS(20)), 0);
     must_equal(atomic_load(&gate.arrived), most); /* and no more */
-    atomic_store(&gate.open, 1);
+    gate_open(&gate);
     for (int i = 0; i < MANY; i++) must_equal(weft_join(jobs[i]), 7);
     weft_thread_pool *mine = weft_thread_pool_new((weft_thread_pool_options){.name = "mine", .threads = 1});
     must_equal(weft_set_default_executor(NULL, mine), 0);
@@ -209,7 +192,7 @@ static void test_EX5_the_default_pool(void **state) {
 
 static intptr_t shut_down(void *none) {
     (void)none;
-    struct gate gate = {0};
+    struct gate gate = GATE_INIT;
     _Atomic long calls = 0;
     weft_future *stuck = weft_to_thread(pass_gate, &gate);
     must_equal(weft_join(weft_to_thread(count_call, &calls)), 0);
@@ -221,7 +204,7 @@ static intptr_t shut_down(void *none) {
     must_equal(capture_end(capture, "default executor"), 1);
     must_equal(weft_join(weft_to_thread(count_call, &calls)), -ESHUTDOWN);
     must_equal(weft_join(weft_run_in_executor(NULL, NULL, count_call, &calls)), -ESHUTDOWN);
-    atomic_store(&gate.open, 1);
+    gate_open(&gate);
     must_equal(weft_shutdown_default_executor(NULL, WEFT_SEC(20)), 0); /* again: waits again */
     must_equal(weft_join(stuck), 7);
     must_equal(calls, 1);
@@ -256,8 +239,9 @@ static void test_EX6_nobody_waits_for_himself(void **state) {
     everywhere(shut_down_badly);
 }
 
+/* Takes so long that a run that does not wait for it is over before. */
 static intptr_t slow_count(void *calls) {
-    block_ms(30);
+    nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
     return count_call(calls);
 }
 static intptr_t leave_jobs(void *calls) {
@@ -284,7 +268,9 @@ static void test_EX6_run_gives_up_at_the_deadline(void **state) {
     static struct gate gates[6]; /* the jobs outlive their runs */
     for (unsigned workers = 0; workers <= 2; workers++) {
         struct gate *gate = &gates[2 * workers];
-        weft_options options = {.workers = workers ? workers : 1, .fifo = workers == 0, .executor_ns = WEFT_MS(40)};
+        gate[0] = gate[1] = (struct gate)GATE_INIT;
+        weft_options options = {
+            .workers = workers ? workers : 1, .fifo = workers == 0, .executor_ns = WEFT_MS(40)};
         struct capture capture = capture_begin();
         int64_t began = weft_time();
         assert_int_equal(weft_run_fn_with(options, leave_stuck, &gate[0]), 5);
@@ -293,8 +279,8 @@ static void test_EX6_run_gives_up_at_the_deadline(void **state) {
         assert_int_equal(capture_end(capture, "default executor"), 1);
         options.executor_ns = -1; /* does not wait at all */
         assert_int_equal(weft_run_fn_with(options, leave_stuck, &gate[1]), 5);
-        atomic_store(&gate[0].open, 1);
-        atomic_store(&gate[1].open, 1);
+        gate_open(&gate[0]);
+        gate_open(&gate[1]);
     }
 }
 
@@ -355,7 +341,7 @@ static void not_called(weft_future *future, void *arg) {
 }
 static void test_R12_close_does_not_wait(void **state) {
     (void)state;
-    struct gate gate = {0};
+    struct gate gate = GATE_INIT;
     weft_loop *loop = weft_new_event_loop();
     weft_future *left = weft_run_in_executor(loop, NULL, pass_gate, &gate); /* the loop does not run yet */
     assert_int_equal(weft_add_done_callback(left, not_called, NULL), 0);
@@ -363,7 +349,7 @@ static void test_R12_close_does_not_wait(void **state) {
     assert_int_equal(weft_loop_close(loop), 0);
     assert_false(weft_done(left));
     assert_int_equal(weft_join(weft_run_in_executor(loop, NULL, add_one, NULL)), -ESHUTDOWN);
-    atomic_store(&gate.open, 1);
+    gate_open(&gate);
     assert_int_equal(weft_await(left), 7); /* it touches no loop */
     assert_null(weft_future_get_loop(left));
     weft_release(left);

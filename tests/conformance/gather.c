@@ -1,5 +1,6 @@
 /* gather: rules G1 to G11, MT9, golden traces B1, B18, B19. */
 #include "combine_support.h"
+#include "race_support.h"
 
 /* G1: results in the order of the arguments, whatever the order of completion; all at the same time. */
 static intptr_t in_argument_order(void *arg) {
@@ -68,7 +69,8 @@ static intptr_t return_exceptions(void *arg) {
     weft_task *cancelled = weft_create_task(forever());
     weft_future *failed = weft_future_new();
     weft_future *all[] = {after(5, -EIO), cancelled, after(10, 4), failed};
-    weft_future *gather = weft_gather(all, 4, (weft_gather_options){.return_exceptions = true, .results = results});
+    weft_future *gather =
+        weft_gather(all, 4, (weft_gather_options){.return_exceptions = true, .results = results});
     must(weft_cancel(cancelled));
     must_equal(weft_future_set_exception(failed, -EPIPE), 0);
     must_equal(weft_await(gather), 0);
@@ -285,60 +287,36 @@ static void test_completes_when_the_loop_has_ended(void **state) {
  * instant: it completes once, and an accepted request is reported. */
 enum { STORM = 4 };
 static weft_future *storm[STORM], *stormed;
-static _Atomic long round_open, round_closed, accepted;
-static long storm_rounds;
-static void *completes(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= storm_rounds; i++) {
-        spin_until(&round_open, i);
-        for (int k = 0; k < STORM; k++) weft_future_set_result(storm[k], k);
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
+static _Atomic bool accepted;
+static void completes(long round) {
+    (void)round;
+    for (int k = 0; k < STORM; k++) weft_future_set_result(storm[k], k);
 }
-static void *cancels(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= storm_rounds; i++) {
-        spin_until(&round_open, i);
-        for (volatile long pause = i * 7 % 300; pause > 0; pause--) {}
-        atomic_store(&accepted, weft_cancel(stormed));
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
+static void cancels(long round) {
+    for (volatile long pause = round * 7 % 300; pause > 0; pause--) {}
+    atomic_store(&accepted, weft_cancel(stormed));
 }
-static intptr_t storm_main(void *arg) {
-    (void)arg;
-    atomic_store(&round_open, 0);
-    atomic_store(&round_closed, 0);
-    pthread_t threads[] = {thread_start(completes, NULL), thread_start(cancels, NULL)};
-    long reported = 0;
-    for (long i = 1; i <= storm_rounds; i++) {
-        intptr_t results[STORM] = {-1, -1, -1, -1};
-        for (int k = 0; k < STORM; k++) storm[k] = weft_future_new();
-        weft_gather_options options = {.return_exceptions = i & 1, .results = results};
-        stormed = weft_ref(weft_gather(storm, STORM, options));
-        atomic_store(&round_open, i);
-        intptr_t r = weft_await(stormed);
-        for (unsigned round = 1; atomic_load(&round_closed) < 2 * i; round++)
-            if (round % 64 == 0) sched_yield();
-        bool cancelled = false;
-        for (int k = 0; k < STORM; k++) cancelled |= weft_cancelled(storm[k]);
-        if (atomic_load(&accepted)) must_equal(r, -ECANCELED);
-        else must_equal(r, 0);
-        if (cancelled) must(atomic_load(&accepted));
-        for (int k = 0; r == 0 && k < STORM; k++) must_equal(results[k], k);
-        reported += r < 0;
-        for (int k = 0; k < STORM; k++) weft_release(storm[k]);
-        weft_release(stormed);
-    }
+static void play_storm(struct race *race, long round) {
+    intptr_t results[STORM] = {-1, -1, -1, -1};
+    for (int k = 0; k < STORM; k++) storm[k] = weft_future_new();
+    weft_gather_options options = {.return_exceptions = round & 1, .results = results};
+    stormed = weft_ref(weft_gather(storm, STORM, options));
+    race_open(race, round);
+    intptr_t r = weft_await(stormed);
+    race_close(race, round);
+    bool cancelled = false;
+    for (int k = 0; k < STORM; k++) cancelled |= weft_cancelled(storm[k]);
+    must_equal(r, atomic_load(&accepted) ? -ECANCELED : 0);
+    if (cancelled) must(atomic_load(&accepted));
+    for (int k = 0; r == 0 && k < STORM; k++) must_equal(results[k], k);
     must_equal(weft_sleep(0), 0);
-    for (int i = 0; i < 2; i++) thread_join(threads[i]);
-    return reported < 0;
+    for (int k = 0; k < STORM; k++) weft_release(storm[k]);
+    weft_release(stormed);
 }
 static void test_MT9_cancel_against_completion(void **state) {
     (void)state;
-    storm_rounds = ROUNDS(100000);
-    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, storm_main, NULL), 0);
+    struct race race = {.rounds = ROUNDS(100000), .play = play_storm, .rivals = {completes, cancels}};
+    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 /* MT9: many children that end on several workers, the first error recorded. */

@@ -1,6 +1,6 @@
 /* Asynchronous generators, several askers: one after the other on many workers, and at the same time; and rules
  * AG1 and AG3, how generators end that nobody finishes. */
-#include "api_support.h"
+#include "race_support.h"
 
 static void on_each_loop(weft_fn *fn, void *arg) {
     for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, fn, arg), 0);
@@ -323,47 +323,36 @@ static void test_AG3_dropped(void **state) {
 }
 
 /* Dropped at the very moment at which a task asks, and another closes. */
-static _Atomic long race_begun, race_over;
 static weft_generator *raced;
 
-static void *releases_each(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&race_begun, i);
-        for (unsigned delay = (unsigned)i * 13 % 128; delay > 0; delay--) __asm__ volatile("");
-        weft_generator_release(raced);
-        atomic_store(&race_over, i);
-    }
-    return NULL;
+static void releases_raced(long round) {
+    for (unsigned delay = (unsigned)round * 13 % 128; delay > 0; delay--) __asm__ volatile("");
+    weft_generator_release(raced);
 }
 
-static intptr_t races(void *arg) {
+static void play_drop(struct race *race, long round) {
+    raced = counts_cleanup();
+    must_equal(weft_anext(raced, NULL), 1); /* from here on it is in the runtime's list */
+    race_open(race, round);
+    if (round % 3 == 0) weft_shutdown_asyncgens();
+    else weft_yield();
+    race_close(race, round);
+    if (round % 100 == 0) weft_shutdown_asyncgens();
+}
+
+static intptr_t drop_races(void *arg) {
     (void)arg;
-    atomic_store(&race_begun, 0);
-    atomic_store(&race_over, 0);
+    struct race race = {.rounds = ROUNDS(30000), .play = play_drop, .rivals = {releases_raced}};
     atomic_store(&cleaned, 0);
-    pthread_t thread = thread_start(releases_each, NULL);
-    for (long i = 1; i <= rounds; i++) {
-        raced = counts_cleanup();
-        weft_generator *mine = raced;
-        must_equal(weft_anext(mine, NULL), 1); /* from here on it is in the runtime's list */
-        atomic_store(&race_begun, i);
-        if (i % 3 == 0) weft_shutdown_asyncgens();
-        else weft_yield();
-        for (unsigned round = 1; atomic_load(&race_over) < i; round++)
-            if (round % 64 == 0) sched_yield();
-        if (i % 100 == 0) weft_shutdown_asyncgens();
-    }
-    thread_join(thread);
+    run_race(&race);
     weft_shutdown_asyncgens();
-    must_equal(atomic_load(&cleaned), rounds);
+    must_equal(atomic_load(&cleaned), race.rounds);
     return 0;
 }
 
 static void test_AG3_drop_races(void **state) {
     (void)state;
-    rounds = ROUNDS(30000);
-    on_each_loop(races, NULL);
+    on_each_loop(drop_races, NULL);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
-/* Loops of one's own and their callbacks: chapters L and R, F5, F6, F11, TH2, TH3, MT6, MT7, MT12, MT14; golden traces
- * B2 to B7. */
+/* Loops of one's own and their callbacks: chapters L and R, F5, F6, F11, TH2, TH3, MT6, MT7, MT12, MT14; golden
+ * traces B2 to B7. */
 #define _GNU_SOURCE
 #include "api_support.h"
 
@@ -21,7 +21,7 @@ static int close_loop(void **state) {
     return error;
 }
 
-static void soon(const char *what) { must_equal(weft_loop_call_soon(loop, mark_callback, (void *)(uintptr_t)what).error, 0); }
+static void soon(char *what) { must_equal(weft_loop_call_soon(loop, mark_callback, what).error, 0); }
 static void stop(void *arg) {
     if (arg) mark(arg);
     must_equal(weft_loop_stop(loop), 0);
@@ -84,13 +84,13 @@ static void cancel_victim(void *arg) {
     must_equal(weft_handle_cancel(victim), WEFT_HANDLE_CANCELLED);
     must_equal(weft_handle_cancel(victim), WEFT_HANDLE_CANCELLED);
 }
-static void cancel_oneself(void *handle) { must_equal(weft_handle_cancel(*(weft_handle *)handle), WEFT_HANDLE_RUNNING); }
+static void cancel_self(void *self) { must_equal(weft_handle_cancel(*(weft_handle *)self), WEFT_HANDLE_RUNNING); }
 static void test_L2_a_cancelled_handle_never_runs(void **state) {
     (void)state;
     weft_handle self;
     assert_int_equal(weft_loop_call_soon(loop, cancel_victim, NULL).error, 0);
     victim = weft_loop_call_soon(loop, mark_callback, "victim"); /* the same batch */
-    self = weft_loop_call_soon(loop, cancel_oneself, &self);
+    self = weft_loop_call_soon(loop, cancel_self, &self);
     weft_handle timer = weft_loop_call_later(loop, WEFT_SEC(3600), mark_callback, "timer");
     assert_int_equal(weft_handle_cancel(timer), WEFT_HANDLE_CANCELLED);
     run_queued();
@@ -519,7 +519,8 @@ static intptr_t race_removal(void *rounds) {
 static void test_MT6_MT7_callbacks_and_completion_race(void **state) {
     (void)state;
     atomic_store(&called_back, 0);
-    assert_int_equal(weft_loop_run_until_complete(loop, weft_coroutine(race_removal, (void *)(intptr_t)ROUNDS(5000))), 0);
+    weft_future *race = weft_coroutine(race_removal, (void *)(intptr_t)ROUNDS(5000));
+    assert_int_equal(weft_loop_run_until_complete(loop, race), 0);
 }
 
 /* ---- thread checks ---- */

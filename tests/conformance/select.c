@@ -35,7 +35,8 @@ static intptr_t at_once(void *arg) {
     weft_queue_fini(&b);
     must_equal(weft_queue_init(&a, 1), 0);
     must_equal(in_callback(select_in_callback, &a), -EDEADLK);
-    weft_select_case none[] = {GET(NULL)}, no_future[] = {FUTURE(NULL)}, coroutine[] = {FUTURE(weft_coroutine(at_once, 0))};
+    weft_select_case none[] = {GET(NULL)}, no_future[] = {FUTURE(NULL)},
+                     coroutine[] = {FUTURE(weft_coroutine(at_once, 0))};
     must_equal(weft_select(NULL, 1, 0), -EINVAL);
     must_equal(weft_select(cases, 0, 0), -EINVAL);
     must_equal(weft_select(none, 1, 0), -EINVAL);
@@ -130,7 +131,8 @@ static intptr_t waits_for_each(void *arg) {
         if (which == 1) must(weft_queue_get(&b, &item) == 0 && item == 99);
         lines_are_empty();
         must_equal(weft_queue_qsize(&a), 0);
-        must_equal(weft_future_set_result(future, 1), which == 2 ? -EALREADY : 0); /* nobody waits there any more */
+        /* nobody waits there any more */
+        must_equal(weft_future_set_result(future, 1), which == 2 ? -EALREADY : 0);
         weft_release(future);
         weft_queue_fini(&a);
         weft_queue_fini(&b);
@@ -201,13 +203,14 @@ static intptr_t all_at_once(void *arg) {
         must_equal(weft_queue_put_nowait(&b, 1), 0);
         weft_task *selecting = weft_spawn(selects, &self);
         if (i % 2) weft_yield();
-        weft_task *others[4] = {weft_spawn(puts_one, NULL), weft_spawn(gets_one, &got), weft_spawn(completes, future),
-                                i % 3 == 0 ? weft_spawn(cancels, selecting) : NULL};
+        weft_task *others[4] = {weft_spawn(puts_one, NULL), weft_spawn(gets_one, &got),
+                                weft_spawn(completes, future), i % 3 == 0 ? weft_spawn(cancels, selecting) : NULL};
         for (int j = 0; j < 4; j++) weft_join(others[j]);
         weft_join(selecting);
         must_equal(got, 1);
         int chosen = self.chosen;
-        must((chosen >= 0 && chosen < 3) || (chosen == -ECANCELED && i % 3 == 0) || (chosen == -ETIMEDOUT && i % 5 == 0));
+        must((chosen >= 0 && chosen < 3) || (chosen == -ECANCELED && i % 3 == 0) ||
+             (chosen == -ETIMEDOUT && i % 5 == 0));
         if (chosen >= 0) must_equal(self.result, 0);
         if (chosen == 0) must_equal(self.item, 55);
         must_equal(weft_queue_get_nowait(&a, &item), chosen == 0 ? -EAGAIN : 0);

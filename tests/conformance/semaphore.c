@@ -135,7 +135,8 @@ static intptr_t release_x_cancel(void *arg) {
 
 static void test_release_x_cancel(void **state) {
     (void)state;
-    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, release_x_cancel, NULL), 0);
+    for (unsigned workers = 0; workers <= 2; workers++)
+        assert_int_equal(run_on(workers, release_x_cancel, NULL), 0);
 }
 
 static intptr_t cancelled(void *arg) {

@@ -1,5 +1,6 @@
 /* shield: rules SH1 to SH7. */
 #include "combine_support.h"
+#include "race_support.h"
 
 /* SH1: the value or the error of what is inside; also of a finished one. */
 static intptr_t same_outcome(void *arg) {
@@ -163,51 +164,28 @@ static void test_turns_of_the_queue(void **state) {
 /* MT4: the inner one completes while the shield is cancelled, on two threads: one outcome, and an accepted
  * request is seen. */
 static weft_future *inner, *shield;
-static _Atomic long round_open, round_closed, accepted;
-static long rounds;
-static void *completes(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        weft_future_set_result(inner, i);
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
+static _Atomic bool accepted;
+static void completes(long round) { weft_future_set_result(inner, round); }
+static void cancels(long round) {
+    (void)round;
+    atomic_store(&accepted, weft_cancel(shield));
 }
-static void *cancels(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        atomic_store(&accepted, weft_cancel(shield));
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
-}
-static intptr_t race(void *arg) {
-    (void)arg;
-    atomic_store(&round_open, 0);
-    atomic_store(&round_closed, 0);
-    pthread_t threads[] = {thread_start(completes, NULL), thread_start(cancels, NULL)};
-    for (long i = 1; i <= rounds; i++) {
-        inner = weft_future_new();
-        shield = weft_ref(weft_shield(inner));
-        atomic_store(&round_open, i);
-        intptr_t r = weft_await(shield);
-        for (unsigned round = 1; atomic_load(&round_closed) < 2 * i; round++)
-            if (round % 64 == 0) sched_yield();
-        must_equal(r, atomic_load(&accepted) ? -ECANCELED : i);
-        must_equal(weft_cancelled(shield), atomic_load(&accepted));
-        must_equal(weft_result(inner), i);
-        weft_release(inner);
-        weft_release(shield);
-    }
-    for (int i = 0; i < 2; i++) thread_join(threads[i]);
-    return 0;
+static void play(struct race *race, long round) {
+    inner = weft_future_new();
+    shield = weft_ref(weft_shield(inner));
+    race_open(race, round);
+    intptr_t r = weft_await(shield);
+    race_close(race, round);
+    must_equal(r, atomic_load(&accepted) ? -ECANCELED : round);
+    must_equal(weft_cancelled(shield), atomic_load(&accepted));
+    must_equal(weft_result(inner), round);
+    weft_release(inner);
+    weft_release(shield);
 }
 static void test_MT4_cancel_against_completion(void **state) {
     (void)state;
-    rounds = ROUNDS(100000);
-    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, race, NULL), 0);
+    struct race race = {.rounds = ROUNDS(100000), .play = play, .rivals = {completes, cancels}};
+    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 int main(void) {

@@ -12,7 +12,8 @@ static intptr_t same(void *arg) { return (intptr_t)arg; }
 /* ---- golden traces, strict order ---- */
 
 static void soon(const char *what) {
-    must_equal(weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what).error, 0);
+    must_equal(
+        weft_loop_call_soon_threadsafe(weft_get_running_loop(), mark_callback, (void *)(uintptr_t)what).error, 0);
 }
 
 weft_async(marks, (const char *, what)) {

@@ -1,7 +1,7 @@
 /* Several threads: rules MT1, MT2, MT4, MT5, MT8, MT11, MT13, MT14, MT16, MT18 and MT19, and what other threads
  * may call, TH1, TH2, TH4 and TH5. */
 #define _GNU_SOURCE
-#include "api_support.h"
+#include "race_support.h"
 
 #include <semaphore.h>
 
@@ -271,7 +271,8 @@ static void test_MT13_MT14_end(void **state) {
         for (int j = 0; j < 2; j++) threads[j] = thread_start(submits_until_closed, NULL);
         assert_int_equal(run_on((unsigned)i % 3, ends_soon, (void *)(i % 20 * 3000)), 1);
         for (int j = 0; j < 2; j++) thread_join(threads[j]);
-        assert_int_equal(weft_loop_call_soon_threadsafe(atomic_load(&ending), count_callback, NULL).error, -ESHUTDOWN);
+        assert_int_equal(weft_loop_call_soon_threadsafe(atomic_load(&ending), count_callback, NULL).error,
+                         -ESHUTDOWN);
         weft_loop_release(atomic_load(&ending));
     }
     sem_destroy(&published);
@@ -281,51 +282,36 @@ static void test_MT13_MT14_end(void **state) {
 /* ---- MT4 ---- */
 
 static weft_future *prize;
-static _Atomic long round_begun, finished_threads, wins[3];
+static bool error_wins, cancel_wins; /* the rivals' */
 
-static bool try(int how, long round) {
-    switch (how) {
-    case 0: return weft_future_set_result(prize, round) == 0;
-    case 1: return weft_future_set_exception(prize, -EIO) == 0;
-    default: return weft_cancel(prize);
-    }
+static void sets_error(long round) {
+    (void)round;
+    error_wins = weft_future_set_exception(prize, -EIO) == 0;
 }
 
-static void *compete(void *arg) {
-    int how = (int)(intptr_t)arg;
-    for (long round = 1; round <= rounds; round++) {
-        spin_until(&round_begun, round);
-        if (try(how, round)) atomic_fetch_add(&wins[how], 1);
-        atomic_fetch_add(&finished_threads, 1);
-    }
-    return NULL;
+static void cancels_prize(long round) {
+    (void)round;
+    cancel_wins = weft_cancel(prize);
+}
+
+static void play_for_prize(struct race *race, long round) {
+    prize = weft_future_new();
+    race_open(race, round);
+    bool result_wins = weft_future_set_result(prize, round) == 0;
+    race_close(race, round);
+    intptr_t result = weft_result(prize);
+    must(weft_done(prize));
+    must_equal(result_wins, result == round);
+    must_equal(error_wins, result == -EIO);
+    must_equal(cancel_wins, result == -ECANCELED);
+    must_equal(weft_cancelled(prize), result == -ECANCELED);
+    weft_release(prize);
 }
 
 static void test_MT4_one_winner(void **state) {
     (void)state;
-    pthread_t threads[2];
-    long total = 0, kinds[3] = {0};
-    rounds = ROUNDS(100000);
-    for (int i = 0; i < 2; i++) threads[i] = thread_start(compete, (void *)(intptr_t)(i + 1));
-    for (long round = 1; round <= rounds; round++) {
-        prize = weft_future_new();
-        atomic_store(&finished_threads, 0);
-        atomic_store(&round_begun, round);
-        bool won = try(0, round);
-        spin_until(&finished_threads, 2);
-        intptr_t result = weft_result(prize);
-        assert_true(weft_done(prize));
-        assert_int_equal(won, result == round);
-        assert_int_equal(weft_cancelled(prize), result == -ECANCELED);
-        kinds[result == round ? 0 : result == -EIO ? 1 : 2]++;
-        total += won;
-        weft_release(prize);
-    }
-    for (int i = 0; i < 2; i++) thread_join(threads[i]);
-    assert_int_equal(total, kinds[0]);
-    assert_int_equal(wins[1], kinds[1]);
-    assert_int_equal(wins[2], kinds[2]);
-    assert_int_equal(total + wins[1] + wins[2], rounds);
+    struct race race = {.rounds = ROUNDS(100000), .play = play_for_prize, .rivals = {sets_error, cancels_prize}};
+    run_race(&race);
 }
 
 /* ---- MT5: the completer writes, completes, and moves on to the next round's future ---- */
@@ -415,17 +401,10 @@ static void test_MT5_no_lost_wakeup(void **state) {
 
 /* Cancelled from a thread while it completes: accepted and observed, or refused and finished. */
 static weft_task *victim;
-static _Atomic long offered, taken;
 static _Atomic bool accepted;
-static void *cancels(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&offered, i);
-        for (unsigned delay = (unsigned)i * 13 % 256; delay > 0; delay--) __asm__ volatile("");
-        atomic_store(&accepted, weft_cancel(victim));
-        atomic_store(&taken, i);
-    }
-    return NULL;
+static void cancels_victim(long round) {
+    for (unsigned delay = (unsigned)round * 13 % 256; delay > 0; delay--) __asm__ volatile("");
+    atomic_store(&accepted, weft_cancel(victim));
 }
 
 static intptr_t short_work(void *arg) {
@@ -437,31 +416,22 @@ static intptr_t short_work(void *arg) {
     return seen ? seen : i;
 }
 
-static intptr_t races(void *arg) {
-    (void)arg;
-    atomic_store(&offered, 0);
-    atomic_store(&taken, 0);
-    pthread_t thread = thread_start(cancels, NULL);
-    for (long i = 1; i <= rounds; i++) {
-        victim = weft_spawn(short_work, (void *)i);
-        atomic_store(&offered, i);
-        intptr_t r = weft_await(victim);
-        for (unsigned round = 1; atomic_load(&taken) < i; round++)
-            if (round % 64 == 0) sched_yield();
-        must_equal(r, atomic_load(&accepted) ? -ECANCELED : i);
-        must_equal(weft_cancelled(victim), atomic_load(&accepted));
-        must_equal(weft_cancelling(victim), atomic_load(&accepted));
-        must_equal(weft_result(victim), r);
-        weft_release(victim);
-    }
-    thread_join(thread);
-    return 0;
+static void play_with_victim(struct race *race, long round) {
+    victim = weft_spawn(short_work, (void *)round);
+    race_open(race, round);
+    intptr_t r = weft_await(victim);
+    race_close(race, round);
+    must_equal(r, atomic_load(&accepted) ? -ECANCELED : round);
+    must_equal(weft_cancelled(victim), atomic_load(&accepted));
+    must_equal(weft_cancelling(victim), atomic_load(&accepted));
+    must_equal(weft_result(victim), r);
+    weft_release(victim);
 }
 
 static void test_MT8_cancel_races(void **state) {
     (void)state;
-    rounds = ROUNDS(10000);
-    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, races, NULL), 0);
+    struct race race = {.rounds = ROUNDS(10000), .play = play_with_victim, .rivals = {cancels_victim}};
+    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 /* ---- MT16 (IN1) ---- */

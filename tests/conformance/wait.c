@@ -1,5 +1,6 @@
 /* wait: rules W1 to W6, MT9. */
 #include "combine_support.h"
+#include "race_support.h"
 
 static void release_all(weft_future **futures, size_t count) {
     for (size_t i = 0; i < count; i++) weft_release(futures[i]);
@@ -189,57 +190,35 @@ static void test_turns_of_the_queue(void **state) {
 /* MT9: completions, the clock and a cancel request at the same instant, rounds long. */
 enum { STORM = 3 };
 static weft_future *storm[STORM];
-static _Atomic long round_open, round_closed, accepted;
+static _Atomic bool accepted;
 static weft_task *storm_task;
-static long rounds;
-static void *completes(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        for (volatile long pause = i * 13 % 1000; pause > 0; pause--) {}
-        for (int k = 0; k < STORM; k++) weft_future_set_result(storm[k], k);
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
+static void completes(long round) {
+    for (volatile long pause = round * 13 % 1000; pause > 0; pause--) {}
+    for (int k = 0; k < STORM; k++) weft_future_set_result(storm[k], k);
 }
-static void *cancels(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        for (volatile long pause = i * 7 % 1000; pause > 0; pause--) {}
-        atomic_store(&accepted, weft_cancel(storm_task));
-        atomic_fetch_add(&round_closed, 1);
-    }
-    return NULL;
+static void cancels(long round) {
+    for (volatile long pause = round * 7 % 1000; pause > 0; pause--) {}
+    atomic_store(&accepted, weft_cancel(storm_task));
 }
-static intptr_t storm_main(void *arg) {
-    (void)arg;
-    atomic_store(&round_open, 0);
-    atomic_store(&round_closed, 0);
+static void play_storm(struct race *race, long round) {
+    weft_future *all[STORM];
     storm_task = weft_current_task();
-    pthread_t threads[] = {thread_start(completes, NULL), thread_start(cancels, NULL)};
-    for (long i = 1; i <= rounds; i++) {
-        weft_future *all[STORM];
-        for (int k = 0; k < STORM; k++) all[k] = storm[k] = weft_future_new();
-        atomic_store(&round_open, i);
-        enum weft_return_when when = (enum weft_return_when)(i % 3);
-        int r = weft_wait(all, STORM, when, i % 4 ? WEFT_FOREVER : i * 53 % 20000);
-        must(r == -ECANCELED || (r >= (i % 4 ? when == WEFT_FIRST_COMPLETED ? 1 : STORM : 0) && r <= STORM));
-        for (int k = 0; k < r; k++) must(weft_done(all[k]));
-        for (unsigned round = 1; atomic_load(&round_closed) < 2 * i; round++)
-            if (round % 64 == 0) sched_yield();
-        must(atomic_load(&accepted));
-        must_equal(weft_sleep(0), r == -ECANCELED ? 0 : -ECANCELED); /* neither lost nor doubled */
-        must_equal(weft_uncancel(storm_task), 0);
-        for (int k = 0; k < STORM; k++) weft_release(storm[k]);
-    }
-    for (int i = 0; i < 2; i++) thread_join(threads[i]);
-    return 0;
+    for (int k = 0; k < STORM; k++) all[k] = storm[k] = weft_future_new();
+    race_open(race, round);
+    enum weft_return_when when = (enum weft_return_when)(round % 3);
+    int r = weft_wait(all, STORM, when, round % 4 ? WEFT_FOREVER : round * 53 % 20000);
+    must(r == -ECANCELED || (r >= (round % 4 ? when == WEFT_FIRST_COMPLETED ? 1 : STORM : 0) && r <= STORM));
+    for (int k = 0; k < r; k++) must(weft_done(all[k]));
+    race_close(race, round);
+    must(atomic_load(&accepted));
+    must_equal(weft_sleep(0), r == -ECANCELED ? 0 : -ECANCELED); /* neither lost nor doubled */
+    must_equal(weft_uncancel(storm_task), 0);
+    for (int k = 0; k < STORM; k++) weft_release(storm[k]);
 }
 static void test_MT9_storm(void **state) {
     (void)state;
-    rounds = ROUNDS(100000);
-    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, storm_main, NULL), 0);
+    struct race race = {.rounds = ROUNDS(100000), .play = play_storm, .rivals = {completes, cancels}};
+    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 int main(void) {

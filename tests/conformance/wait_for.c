@@ -1,5 +1,6 @@
 /* wait_for: rules WF1 to WF11, golden trace B20. */
 #include "combine_support.h"
+#include "race_support.h"
 
 /* WF1: in time, the value or the error; no limit. */
 static intptr_t in_time(void *arg) {
@@ -204,42 +205,26 @@ static void test_two_deadlines_at_the_same_instant(void **state) {
 }
 
 static weft_future *raced;
-static _Atomic long round_open, round_closed, won;
-static long rounds;
-static void *completes(void *arg) {
-    (void)arg;
-    for (long i = 1; i <= rounds; i++) {
-        spin_until(&round_open, i);
-        int64_t until = weft_time() + i * 37 % 8000;
-        while (weft_time() < until) {}
-        atomic_store(&won, weft_future_set_result(raced, i) == 0);
-        atomic_store(&round_closed, i);
-    }
-    return NULL;
+static _Atomic bool won;
+static void completes(long round) {
+    int64_t until = weft_time() + round * 37 % 8000;
+    while (weft_time() < until) {}
+    atomic_store(&won, weft_future_set_result(raced, round) == 0);
 }
-static intptr_t race(void *arg) {
-    (void)arg;
-    atomic_store(&round_open, 0);
-    atomic_store(&round_closed, 0);
-    pthread_t thread = thread_start(completes, NULL);
-    for (long i = 1; i <= rounds; i++) {
-        raced = weft_future_new();
-        atomic_store(&round_open, i);
-        intptr_t r = weft_wait_for(raced, 1 + i * 53 % 8000);
-        for (unsigned round = 1; atomic_load(&round_closed) < i; round++)
-            if (round % 64 == 0) sched_yield();
-        must_equal(r, atomic_load(&won) ? i : -ETIMEDOUT);
-        must_equal(weft_cancelling(weft_current_task()), 0);
-        must_equal(weft_sleep(0), 0);
-        weft_release(raced);
-    }
-    thread_join(thread);
-    return 0;
+static void play(struct race *race, long round) {
+    raced = weft_future_new();
+    race_open(race, round);
+    intptr_t r = weft_wait_for(raced, 1 + round * 53 % 8000);
+    race_close(race, round);
+    must_equal(r, atomic_load(&won) ? round : -ETIMEDOUT);
+    must_equal(weft_cancelling(weft_current_task()), 0);
+    must_equal(weft_sleep(0), 0);
+    weft_release(raced);
 }
 static void test_value_against_deadline(void **state) {
     (void)state;
-    rounds = ROUNDS(100000);
-    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, race, NULL), 0);
+    struct race race = {.rounds = ROUNDS(100000), .play = play, .rivals = {completes}};
+    for (unsigned workers = 0; workers <= 2; workers += 2) assert_int_equal(run_on(workers, run_race, &race), 0);
 }
 
 int main(void) {

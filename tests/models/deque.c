@@ -2,8 +2,8 @@
  * is the newest, while two thieves steal. Every item must come out exactly once, in the thieves' hands in the
  * order in which they were pushed; that it grows meanwhile is part of it.
  *
- * Run once with 20 million interleavings: nothing found. Not seen by Relacy: push's acquire of `top`, which keeps the
- * new item from overtaking a thief's read of the old one in the same place (a store before an earlier load).
+ * Run once with 20 million interleavings: nothing found. Not seen by Relacy: push's acquire of `top`, which keeps
+ * the new item from overtaking a thief's read of the old one in the same place (a store before an earlier load).
  *
  * Code: runtime/deque.c
  *

@@ -1,10 +1,10 @@
 /* A task's life, from the real files: two workers with their real queues and fibers run a parent that awaits a
- * child (in place, if it comes first or lies below a sibling in the deque, or wherever the thief has it), which awaits a
- * future, sleeps, or ends at once; tasks follow each other directly or by way of the loop; one foreign thread cancels one of the three, or finds the parent's record without a reference as shutdown
- * does, and another one completes the future (now, or so late that only the cancel can end the wait) and blocks
- * until the parent has ended. Sometimes the await stands in a timeout scope. So these meet in every order:
- * complete, cancel (down the chain of awaits), add_waiter, suspend and wake, claim, release, try_ref, fire,
- * expire.
+ * child (in place, if it comes first or lies below a sibling in the deque, or wherever the thief has it), which
+ * awaits a future, sleeps, or ends at once; tasks follow each other directly or by way of the loop; one foreign
+ * thread cancels one of the three, or finds the parent's record without a reference as shutdown does, and another
+ * one completes the future (now, or so late that only the cancel can end the wait) and blocks until the parent has
+ * ended. Sometimes the await stands in a timeout scope. So these meet in every order: complete, cancel (down the
+ * chain of awaits), add_waiter, suspend and wake, claim, release, try_ref, fire, expire.
  *
  * The functions pass on what they get, so: a cancel that said true is what the parent ends with; without one the
  * result arrives. Nobody sleeps for ever (livelock), every record goes back once, and nothing of a record is
@@ -14,7 +14,8 @@
  * awaits, requests of several scopes at once, records that are used again, pinned tasks and strict-order loops.
  *
  * Code: runtime/future.c runtime/task.c runtime/await.c runtime/cancel.c runtime/coroutine.c runtime/fiber.c
- * Code: runtime/budget.c runtime/timeout.c runtime/sleep.c runtime/timer.c runtime/timer_wheel.c runtime/turn.c runtime/ready.c
+ * Code: runtime/budget.c runtime/timeout.c runtime/sleep.c runtime/timer.c runtime/timer_wheel.c
+ * Code: runtime/turn.c runtime/ready.c
  * Code: runtime/deque.c runtime/ring_queue.c -DWEFT__RING_QUEUE_CAPACITY=4
  *
  * Mutants, each of which must be rejected:

@@ -1,8 +1,8 @@
 /* The timers of runtime/timer.c themselves, on the wheel of timer_wheel.c. The worker arms a timer, as a task's
- * commit does once the wait is published, and fires what is due, and so does, at times, the watchman; others cancel it
- * meanwhile, in one of the two ways that there are:
- *   - whoever takes the timer out of the wheel wakes the task, as sleep.c and the operations have it; a cancel that
- *     came first makes the arming fail. Exactly one must do so.
+ * commit does once the wait is published, and fires what is due, and so does, at times, the watchman; others
+ * cancel it meanwhile, in one of the two ways that there are:
+ *   - whoever takes the timer out of the wheel wakes the task, as sleep.c and the operations have it; a cancel
+ *     that came first makes the arming fail. Exactly one must do so.
  *   - the owner of a timeout scope settles it and then gives up its memory (poisoned here), which the firing must
  *     not touch any more.
  *

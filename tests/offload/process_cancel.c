@@ -32,7 +32,8 @@ static intptr_t queued_and_running(void *arg) {
     (void)arg;
     atomic_store(&page[2], 0);
     weft_process_pool *pool = pool_of(1);
-    weft_future *running = start_spinning(pool), *queued = start_job(pool, counts), *last = start_job(pool, own_pid);
+    weft_future *running = start_spinning(pool), *queued = start_job(pool, counts),
+                *last = start_job(pool, own_pid);
     must(weft_cancel_with(queued, "not wanted"));
     must(weft_done(queued)); /* at once: nobody has begun it */
     must(weft_cancelled(queued));
@@ -138,7 +139,8 @@ static void test_given_up(void **state) {
 
 /* ---- storms ---- */
 
-/* Every job ends once: with its result, or cancelled; and a job that was counted as cancelled in the queue never ran. */
+/* Every job ends once: with its result, or cancelled; and a job that was counted as cancelled in the queue never
+ * ran. */
 static intptr_t storm(void *arg) {
     enum { AT_ONCE = 64 };
     (void)arg;

@@ -246,7 +246,8 @@ static void test_poison(void **state) {
 
 #define BOMB 40
 
-/* Forks children that fork; each in a session of its own, so that no group holds them, and all count themselves. */
+/* Forks children that fork; each in a session of its own, so that no group holds them, and all count
+ * themselves. */
 static void fork_bomb(int depth) {
     for (int i = 0; i < 3 && depth < 3; i++)
         if (fork() == 0) {
@@ -345,8 +346,9 @@ int main(void) {
     quiet_core();
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds_of_death), cmocka_unit_test(test_timeouts), cmocka_unit_test(test_retries),
-        cmocka_unit_test(test_poison),         cmocka_unit_test(test_liars),   cmocka_unit_test(test_offspring_dies),
+        cmocka_unit_test(test_kinds_of_death),  cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_retries),         cmocka_unit_test(test_poison),
+        cmocka_unit_test(test_liars),           cmocka_unit_test(test_offspring_dies),
         cmocka_unit_test(test_without_a_server)};
     return run_process_group(tests);
 }

@@ -81,13 +81,15 @@ static void test_EX3_a_dead_worker_is_an_error(void **state) {
 
 static intptr_t misuse(void *arg) {
     (void)arg;
-    weft_process_pool *pool = pool_of(1), *wrong = weft_process_pool_new((weft_process_pool_options){.workers = 1025});
+    weft_process_pool *pool = pool_of(1),
+                      *wrong = weft_process_pool_new((weft_process_pool_options){.workers = 1025});
     weft_job_descriptor not_a_job = {"not_a_job", own_pid->run};
     must_equal(weft_join(start_job(NULL, own_pid)), -EINVAL);
     must_equal(weft_join(start_job(pool, NULL)), -EINVAL);
     must_equal(weft_join(start_job(pool, &not_a_job)), -EINVAL);
     must_equal(weft_join(weft_process_pool_submit(pool, own_pid, NULL, 1, no_options)), -EINVAL);
-    must_equal(weft_join(weft_process_pool_submit(pool, own_pid, NULL, 0, (weft_job_options){.timeout_ns = -1})), -EINVAL);
+    must_equal(weft_join(weft_process_pool_submit(pool, own_pid, NULL, 0, (weft_job_options){.timeout_ns = -1})),
+               -EINVAL);
     must_equal(weft_process_pool_call(pool, own_pid, NULL, 0, NULL, 1), -EINVAL);
     must_equal(weft_process_pool_error(NULL), -EINVAL);
     must_equal(weft_process_pool_error(wrong), -EINVAL);

@@ -1,5 +1,5 @@
-/* Workers are killed every few milliseconds while 10,000 jobs run: each ends once, with its result or its error, and
- * nothing is left over. */
+/* Workers are killed every few milliseconds while 10,000 jobs run: each ends once, with its result or its error,
+ * and nothing is left over. */
 #include "process_support.h"
 
 #include <pthread.h>

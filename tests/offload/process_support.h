@@ -65,7 +65,8 @@ __attribute__((unused)) static void end_pool(weft_process_pool *pool) {
     weft_process_pool_stats stats = weft_process_pool_get_stats(pool);
     must_equal(stats.workers, 0);
     must_equal(stats.running + stats.queued, 0);
-    must_equal(stats.completed + stats.crashed + stats.timed_out + stats.cancelled + stats.abandoned, stats.submitted);
+    must_equal(stats.completed + stats.crashed + stats.timed_out + stats.cancelled + stats.abandoned,
+               stats.submitted);
     must_equal(weft_process_pool_release(pool), 0);
 }
 

@@ -153,7 +153,8 @@ weft_async(sleeper, (int, milliseconds)) {
 
 static intptr_t inner(void *arg) {
     (void)arg;
-    weft_task *tasks[] = {weft_create_task(sleeper(1)), weft_create_task(sleeper(2)), weft_create_task(sleeper(3))};
+    weft_task *tasks[] = {weft_create_task(sleeper(1)), weft_create_task(sleeper(2)),
+                          weft_create_task(sleeper(3))};
     intptr_t sum = 0;
     for (int i = 0; i < 3; i++) sum += weft_join(tasks[i]);
     return sum;

@@ -3,7 +3,6 @@
 
 #include <limits.h>
 #include <sys/mman.h>
-#include <time.h>
 
 static _Atomic long threads_left = LONG_MAX, allocations_left = LONG_MAX;
 
@@ -48,20 +47,16 @@ static void test_no_thread(void **state) {
     for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, no_thread, NULL), 0);
 }
 
-static intptr_t hold(void *gate) {
-    while (!atomic_load((_Atomic long *)gate)) nanosleep(&(struct timespec){0, 1000000}, NULL);
-    return 5;
-}
 /* With one thread there, jobs wait for it. */
 static intptr_t one_thread(void *none) {
     (void)none;
-    _Atomic long gate = 0;
+    struct gate gate = GATE_INIT;
     atomic_store(&threads_left, 1);
-    weft_future *held = weft_to_thread(hold, &gate), *jobs[50];
+    weft_future *held = weft_to_thread(pass_gate, &gate), *jobs[50];
     for (intptr_t i = 0; i < 50; i++) jobs[i] = weft_to_thread(add_one, (void *)i);
-    atomic_store(&gate, 1);
+    gate_open(&gate);
     for (intptr_t i = 0; i < 50; i++) must_equal(weft_join(jobs[i]), i + 1);
-    must_equal(weft_join(held), 5);
+    must_equal(weft_join(held), 7);
     atomic_store(&threads_left, LONG_MAX);
     return 0;
 }

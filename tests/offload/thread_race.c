@@ -144,7 +144,8 @@ static intptr_t close_under_load(void *none) {
 }
 static void test_closing_under_load(void **state) {
     (void)state;
-    for (unsigned workers = 0; workers <= 2; workers++) assert_int_equal(run_on(workers, close_under_load, NULL), 0);
+    for (unsigned workers = 0; workers <= 2; workers++)
+        assert_int_equal(run_on(workers, close_under_load, NULL), 0);
 }
 
 /* Runs whose ends meet jobs in all stages. */

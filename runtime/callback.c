@@ -97,9 +97,7 @@ static weft_handle failed(int error) { return (weft_handle){.error = error}; }
 /* Calls from inside the runtime need no gate: it cannot end under them. */
 static int enter(weft_loop *loop, bool threadsafe, bool *inside) {
     struct weft__worker *self = weft__world_worker();
-    *inside = self && self->runtime->workers[0].loop == loop;
-    if (self && !*inside) *inside = loop->index < self->runtime->worker_count &&
-                                    self->runtime->workers[loop->index].loop == loop;
+    *inside = self && weft__worker_of(self->runtime, loop);
     if (*inside) return 0;
     if (!threadsafe && weft_loop_is_running(loop) && weft_loop_get_debug(loop)) return -EPERM;
     return weft__gate_enter(loop);
@@ -246,13 +244,13 @@ static void run_done(struct weft__worker *worker, struct weft__runnable *runnabl
 /* Queues it on its loop; if that is closed by now, nobody is there to be called. */
 static void serve_done(struct weft__waiter *waiter) {
     struct done_callback *self = weft__container_of(waiter, struct done_callback, waiter);
-    struct weft__worker *here = weft__world_worker();
+    struct weft__worker *here = weft__world_worker(), *worker;
     weft_loop *loop = self->loop;
     weft_ref(self->future);
     if (here && here->loop == loop) {
         weft__fifo_push(&here->local, &self->runnable.link);
-    } else if (here && loop->index < here->runtime->worker_count && here->runtime->workers[loop->index].loop == loop) {
-        weft__worker_post(&here->runtime->workers[loop->index], &self->runnable);
+    } else if (here && (worker = weft__worker_of(here->runtime, loop))) {
+        weft__worker_post(worker, &self->runnable);
     } else if (weft__gate_try_enter(loop, self->serial)) {
         weft__worker_post(loop->worker, &self->runnable);
         weft__gate_leave(loop);

@@ -30,7 +30,7 @@ weft_loop *weft_new_event_loop(void) { return weft_new_event_loop_with((weft_opt
 /* One thread runs the loop: 0, or why not. */
 static int occupy(weft_loop *loop) {
     if (!loop || !loop->own) return -EINVAL;
-    if (loop->generation != weft__world_generation()) return -EPERM;
+    if (load_relaxed(&loop->generation) != weft__world_generation()) return -EPERM;
     if (weft__world_worker()) return weft__world_worker()->loop == loop ? -EBUSY : -EDEADLK;
     bool running = false;
     if (!cas_acq_rel(&loop->running, &running, true)) return -EBUSY; /* pairs with vacate */
@@ -169,7 +169,7 @@ static int close_occupied(weft_loop *loop, bool report) {
 
 static int close_loop(weft_loop *loop, bool report) {
     if (!loop || !loop->own) return -EINVAL;
-    if (loop->generation != weft__world_generation()) return -EPERM;
+    if (load_relaxed(&loop->generation) != weft__world_generation()) return -EPERM;
     bool running = false;
     if (!cas_acq_rel(&loop->running, &running, true)) return -EBUSY; /* pairs with vacate */
     int error = close_occupied(loop, report);

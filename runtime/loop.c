@@ -33,8 +33,8 @@ weft_loop *weft__loop_new(struct weft__worker *worker) {
     weft__lock_release(&handles.lock);
     if (!loop && !(loop = calloc(1, sizeof *loop))) return NULL;
     loop->worker = worker;
-    loop->index = worker->index;
-    loop->generation = weft__world_generation();
+    store_relaxed(&loop->index, worker->index);
+    store_relaxed(&loop->generation, weft__world_generation());
     loop->own = false;
     store_relaxed(&loop->references, 1);
     weft_loop_set_debug(loop, worker->runtime->options.debug > 0);
@@ -67,7 +67,7 @@ void weft_loop_release(weft_loop *loop) {
 /* ---- the gate ---- */
 
 int weft__gate_enter(weft_loop *loop) {
-    if (loop->generation != weft__world_generation()) return -EPERM; /* the workers are the parent's */
+    if (load_relaxed(&loop->generation) != weft__world_generation()) return -EPERM; /* the workers are the parent's */
     /* pairs with weft__gate_close */
     if (!(atomic_fetch_add_explicit(&loop->gate, INSIDE, memory_order_acquire) & CLOSED)) return 0;
     weft__gate_leave(loop);

@@ -81,12 +81,6 @@ static unsigned stack_class(struct weft__runtime *runtime, size_t bytes) {
     return class;
 }
 
-/* The worker of a loop, if it is one of this runtime; a loop of an ended runtime is only a handle. */
-static struct weft__worker *worker_of(struct weft__runtime *runtime, const weft_loop *loop) {
-    bool ours = loop->index < runtime->worker_count && runtime->workers[loop->index].loop == loop;
-    return ours ? &runtime->workers[loop->index] : NULL;
-}
-
 static inline weft_task *create(weft_task_options options, weft_future *coroutine) {
     struct weft__worker *worker = weft__world_worker();
     struct weft__worker *pinned = options.pinned ? worker : NULL;
@@ -94,7 +88,7 @@ static inline weft_task *create(weft_task_options options, weft_future *coroutin
     if (coroutine && coroutine->kind == WEFT__KIND_IMMORTAL) return coroutine; /* a failed weft_coroutine */
     if (!weft__is_coroutine(coroutine)) return weft__future_failed(-EINVAL); /* not ours to consume */
     if (!worker) error = -EPERM;
-    else if (options.loop && !(pinned = worker_of(worker->runtime, options.loop))) error = -EINVAL;
+    else if (options.loop && !(pinned = weft__worker_of(worker->runtime, options.loop))) error = -EINVAL;
     else if (options.stack_bytes > (size_t)WEFT__STACK_LEAST_BYTES << (WEFT__STACK_CLASSES - 1)) error = -EINVAL;
     if (error) {
         weft_release(coroutine);

@@ -281,6 +281,13 @@ const char *weft__debug_site_text(const void *site, char *text, size_t bytes);
 /* Reports a step or callback if it took long. */
 void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, const void *site, int64_t took_ns);
 
+/* The worker of a loop, if it is one of this runtime; a loop of an ended runtime is only a handle. */
+static inline struct weft__worker *weft__worker_of(struct weft__runtime *runtime, weft_loop *loop) {
+    unsigned index = load_relaxed(&loop->index);
+    bool ours = index < runtime->worker_count && runtime->workers[index].loop == loop;
+    return ours ? &runtime->workers[index] : NULL;
+}
+
 /* Posts a runnable to the worker's inbox and wakes it. Thread: any, inside the gate or of the runtime. */
 void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runnable);
 

@@ -312,8 +312,8 @@ static bool overflowed(struct uring *uring) {
  * (1000 connections: 5 % of a request). An operation lies on the stack of its task, whose registers are below it. Past
  * the tail lies something old: a prefetch harms nobody. */
 static void look_ahead(const struct io_uring_cq *cq, unsigned head) {
-    const char *op = (const char *)op_at(cq->cqes[(head + 2) & cq->ring_mask].user_data);
-    for (int line = -3; line < 4; line++) __builtin_prefetch(op + line * WEFT__CACHE_LINE, 1);
+    intptr_t op = (intptr_t)op_at(cq->cqes[(head + 2) & cq->ring_mask].user_data);
+    for (int line = -3; line < 4; line++) __builtin_prefetch((void *)(op + line * WEFT__CACHE_LINE), 1);
 }
 
 /* The next CQE. The head moves before it is completed: that may enter the kernel. */

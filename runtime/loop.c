@@ -91,6 +91,8 @@ void weft__gate_close(weft_loop *loop) {
     for (unsigned round = 0; load_acquire(&loop->gate) != CLOSED; round++) weft__world_relax(round);
 }
 
+bool weft__gate_any_inside(weft_loop *loop) { return load_acquire(&loop->gate) >= INSIDE; } /* pairs with leave */
+
 /* ---- which loop ---- */
 
 weft_loop *weft_get_running_loop(void) {

@@ -168,7 +168,14 @@ int weft_loop_default_exception_handler(weft_loop *loop, const weft_exception_re
 
 /* ---- debug mode ---- */
 
-/* Debug mode reports slow steps with their names, calls from the wrong thread, and where things were made.
+/* Debug mode remembers where things were made, and reports calls from the wrong thread and, on stderr, with names:
+ *
+ *  - a step that is slow, while it still runs (weft_run's loops only) and once it is over;
+ *  - a deadlock, once a run (weft_run's loops only): no loop has anything to do, nothing is under way that could wake one,
+ *    no timer, no I/O, no job, no handled signal, and tasks wait. It says who waits for whom or for what, and which of
+ *    them wait in a circle. A program of which another thread completes what they wait for gets the report, too; it is no
+ *    more than that.
+ *
  * Thread: any; takes effect with the next step. Suspends: no. Errors: none (NULL: nothing, false). */
 void weft_loop_set_debug(weft_loop *loop, bool on);
 bool weft_loop_get_debug(const weft_loop *loop);

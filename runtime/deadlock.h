@@ -1,6 +1,6 @@
-/* Debug mode's report of a deadlock: every worker sleeps, and nothing is under way that could ever wake one. It prints
- * what each task waits for, once a run, and changes nothing. Other threads of the program may still do something;
- * that cannot be known, and the report says so.
+/* Debug mode's report of a deadlock: every worker sleeps, and nothing is under way that could ever wake one. It
+ * prints what each task waits for, once a run, and changes nothing. Other threads of the program may still do
+ * something; that cannot be known, and the report says so.
  *
  *     worker, between S3 and S5 of idle.h              watchman, all asleep, before B1 of watchman.h
  *     F1 no operation of its driver is under way:      L1 read `asleep`: not everybody is in it: nothing to do
@@ -26,8 +26,8 @@
  * elsewhere counts himself, debug mode or not: pool threads when they wake up and fall asleep, jobs of process pools,
  * tasks that wait for the end of such a pool. A loop of one's own (event_loop.c) has no watchman, so nobody looks.
  *
- * Rejected: that the last worker to fall asleep decides by itself. It cannot know whether the watchman has a task in its
- * hands that it has taken from a stuck worker's queue. */
+ * Rejected: that the last worker to fall asleep decides by itself. It cannot know whether the watchman has a task in
+ * its hands that it has taken from a stuck worker's queue. */
 #ifndef WEFT_RUNTIME_DEADLOCK_H
 #define WEFT_RUNTIME_DEADLOCK_H
 

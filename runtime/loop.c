@@ -14,6 +14,7 @@
 
 #include "assert.h"
 #include "worker.h"
+#include "world_mutexes.h"
 
 #define CLOSED UINT32_C(1)
 #define INSIDE UINT32_C(2)
@@ -163,6 +164,7 @@ weft_task *weft_loop_create_task(weft_loop *loop, weft_future *coroutine) {
 
 void weft_loop_set_debug(weft_loop *loop, bool on) {
     if (on) store_relaxed(&weft__debug_sites, true);
+    if (on) weft__world_watch_mutexes();
     if (loop) store_relaxed(&loop->debug, on);
 }
 

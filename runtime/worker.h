@@ -286,6 +286,8 @@ void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t seri
 void weft__debug_never_awaited(weft_future *coroutine);
 /* " (made at FILE+0xOFFSET)", which addr2line understands, or nothing. */
 const char *weft__debug_site_text(const void *site, char *text, size_t bytes);
+/* The same for what was done there. */
+const char *weft__debug_place_text(const char *what, const void *place, char *text, size_t bytes);
 /* Reports a step or callback if it took long. */
 void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, const void *site, int64_t took_ns);
 

@@ -13,7 +13,8 @@
 #define LOOKS_NS WEFT_MS(60) /* enough for several looks of the watchman */
 
 static const weft_options each_kind[] = {
-    {.workers = 2}, {.workers = 1}, {.fifo = true}, {.workers = 2, .no_rescue = true}, {.workers = 2, .driver = "epoll"}};
+    {.workers = 2}, {.workers = 1}, {.fifo = true}, {.workers = 2, .no_rescue = true},
+    {.workers = 2, .driver = "epoll"}};
 #define KINDS (sizeof each_kind / sizeof each_kind[0])
 
 static weft_task *spawn(const char *name, weft_fn *fn, void *arg) {
@@ -173,7 +174,8 @@ static intptr_t nobody_puts(void *arg) {
 static void test_waits_without_end(void **state) {
     (void)state;
     EXPECT_REPORT(nobody_completes, {"task 'hopeful' (made at ", 1}, {" waits for a future\n", 1}, {"[circle", 0});
-    EXPECT_REPORT(nobody_puts, {"task 'consumer' (made at ", 1}, {" waits for an item of a queue (0x", 1}, {"[circle", 0});
+    EXPECT_REPORT(nobody_puts, {"task 'consumer' (made at ", 1}, {" waits for an item of a queue (0x", 1},
+                  {"[circle", 0});
 }
 
 /* ---- as long as anything is under way ---- */

@@ -12,8 +12,8 @@ struct weft__import {
 };
 
 /* Redirects the calls that objects loaded so far make. Not those that the linker has bound (a static executable; a
- * sanitizer that is linked into the executable), nor of the C library, the loader and sanitizers. It is never undone: the object
- * that weft is a part of must stay loaded. Thread: any. */
+ * sanitizer that is linked into the executable), nor of the C library, the loader and sanitizers. It is never undone:
+ * the object that weft is a part of must stay loaded. Thread: any. */
 void weft__world_redirect(struct weft__import *imports, size_t count);
 
 #endif

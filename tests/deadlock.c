@@ -109,6 +109,7 @@ static void test_circle_of_awaits(void **state) {
 
 static weft_lock first_lock, second_lock;
 static weft_event both_hold;
+static _Atomic bool forward_runs;
 
 static intptr_t lock_both(weft_lock *one, weft_lock *other, bool last) {
     must_equal(weft_lock_acquire(one), 0);
@@ -120,15 +121,25 @@ static intptr_t lock_both(weft_lock *one, weft_lock *other, bool last) {
     return error;
 }
 
-static intptr_t lock_forward(void *arg) { return (void)arg, lock_both(&first_lock, &second_lock, false); }
+static intptr_t lock_forward(void *arg) {
+    (void)arg;
+    atomic_store(&forward_runs, true);
+    return lock_both(&first_lock, &second_lock, false);
+}
+
 static intptr_t lock_backward(void *arg) { return (void)arg, lock_both(&second_lock, &first_lock, true); }
 
 static intptr_t two_orders(void *arg) {
     (void)arg;
     weft_event_init(&both_hold);
-    weft_task *forward = spawn("forward", lock_forward, NULL), *backward;
+    must_equal(weft_lock_acquire(&first_lock), 0);
+    atomic_store(&forward_runs, false);
+    weft_task *forward = spawn("forward", lock_forward, NULL);
+    while (!atomic_load(&forward_runs)) weft_yield();
+    for (int i = 0; i < 100; i++) weft_yield(); /* by now it stands in the line, and the lock is handed over to it */
+    weft_lock_release(&first_lock);
     while (!weft_lock_locked(&first_lock)) weft_yield();
-    backward = spawn("backward", lock_backward, NULL);
+    weft_task *backward = spawn("backward", lock_backward, NULL);
     must_equal(until_reported(forward), -ECANCELED);
     must_equal(weft_join(backward), 0);
     weft_release(forward);

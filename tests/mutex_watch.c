@@ -128,6 +128,26 @@ static intptr_t in_a_child(void *arg) {
     return 0;
 }
 
+static intptr_t with_many_others(void *arg) {
+    static pthread_mutex_t others[20]; /* more than are remembered */
+    (void)arg;
+    for (int i = 0; i < 20; i++) must_equal(pthread_mutex_init(&others[i], NULL), 0);
+    for (int i = 0; i < 20; i++) must_equal(pthread_mutex_lock(&others[i]), 0);
+    must_equal(pthread_mutex_lock(&mutex), 0);
+    give_up_thread();
+    must_equal(pthread_mutex_unlock(&mutex), 0);
+    for (int i = 20; i-- > 0;) must_equal(pthread_mutex_unlock(&others[i]), 0);
+    for (int i = 0; i < 20; i++) must_equal(pthread_mutex_destroy(&others[i]), 0);
+    return 0;
+}
+
+static void test_the_newest_of_many(void **state) {
+    (void)state;
+    char text[128];
+    snprintf(text, sizeof text, "held the mutex %p", (void *)&mutex);
+    expect_report(with_many_others, text, strict);
+}
+
 static void test_each_way_to_give_up_the_thread(void **state) {
     (void)state;
     expect_report(into_region, beginning, two);
@@ -140,7 +160,7 @@ static void test_each_way_to_give_up_the_thread(void **state) {
 
 static intptr_t unlocked_before(void *arg) {
     (void)arg;
-    for (int i = 0; i < 100; i++) { /* more than are remembered */
+    for (int i = 0; i < 100; i++) {
         must_equal(pthread_mutex_lock(&mutex), 0);
         must_equal(pthread_mutex_unlock(&mutex), 0);
     }
@@ -194,6 +214,7 @@ static void test_silence_without_debug_mode(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_kind_of_lock),
+                                       cmocka_unit_test(test_the_newest_of_many),
                                        cmocka_unit_test(test_each_way_to_give_up_the_thread),
                                        cmocka_unit_test(test_silence_about_what_is_all_right),
                                        cmocka_unit_test(test_silence_without_debug_mode)};

@@ -184,8 +184,9 @@ static intptr_t nobody_puts(void *arg) {
 
 static void test_waits_without_end(void **state) {
     (void)state;
-    EXPECT_REPORT(nobody_completes, {"task 'hopeful' (made at ", 1}, {" waits for a future\n", 1}, {"[circle", 0});
-    EXPECT_REPORT(nobody_puts, {"task 'consumer' (made at ", 1}, {" waits for an item of a queue (0x", 1},
+    EXPECT_REPORT(nobody_completes, {"weft:   task 'hopeful' (made at ", 1}, {" waits for a future\n", 1},
+                  {"[circle", 0});
+    EXPECT_REPORT(nobody_puts, {"weft:   task 'consumer' (made at ", 1}, {" waits for an item of a queue (0x", 1},
                   {"[circle", 0});
 }
 
@@ -220,8 +221,8 @@ static intptr_t after_a_timer(void *arg) {
 
 static void test_once_nothing_is_under_way_any_more(void **state) {
     (void)state;
-    EXPECT_REPORT(after_a_job, {"task 'hopeful' (made at ", 1});
-    EXPECT_REPORT(after_a_timer, {"task 'hopeful' (made at ", 1});
+    EXPECT_REPORT(after_a_job, {"weft:   task 'hopeful' (made at ", 1});
+    EXPECT_REPORT(after_a_timer, {"weft:   task 'hopeful' (made at ", 1});
 }
 
 static intptr_t wait_for_time(void *arg) { return (void)arg, weft_sleep(LOOKS_NS); }
@@ -293,7 +294,7 @@ static void expect_silence(weft_fn *fn, int debug) {
         options.debug = debug;
         int before = stderr_begin();
         intptr_t result = weft_run_fn_with(options, fn, NULL);
-        unsigned reports = times_said("deadlock");
+        unsigned reports = times_said("weft: deadlock");
         stderr_end(before);
         assert_int_equal(result, 0);
         assert_int_equal(reports, 0);
@@ -333,7 +334,7 @@ static void test_silence_while_a_signal_is_handled(void **state) {
     (void)state;
     int before = stderr_begin();
     intptr_t result = weft_run_fn_with((weft_options){.fifo = true, .debug = 1}, wait_for_signal, NULL);
-    unsigned reports = times_said("deadlock");
+    unsigned reports = times_said("weft: deadlock");
     stderr_end(before);
     assert_int_equal(result, 0);
     assert_int_equal(reports, 0);

@@ -191,6 +191,41 @@ static void report(const struct graph *graph) {
     funlockfile(stderr);
 }
 
+/* ---- a circle of awaits ---- */
+
+/* What the task awaits, if that is a task; with a reference, for that on `task`. */
+static struct weft__task *follow(struct weft__task *task) {
+    struct weft__awaited awaited = {0};
+    weft__wait_look(task, &awaited);
+    weft_release(&task->future);
+    struct weft__task *next = weft__task_of(awaited.future);
+    if (!next) weft_release(awaited.future);
+    return next;
+}
+
+static void report_circle(struct weft__task *first, unsigned length) {
+    struct weft__task *task = weft__task_of(weft_ref(&first->future));
+    flockfile(stderr);
+    fprintf(stderr, "weft: %u tasks await each other; only a cancel request can end that:\n", length);
+    for (unsigned i = 0; i < length && task; i++) {
+        struct node node = look_at(&task->future);
+        print_node(&node);
+        weft_release(node.awaited.future);
+        task = follow(task);
+    }
+    if (task) weft_release(&task->future);
+    funlockfile(stderr);
+}
+
+void weft__deadlock_awaits(struct weft__task *task) {
+    struct weft__task *met = weft__task_of(weft_ref(&task->future));
+    unsigned length = 0;
+    do met = follow(met);
+    while (met && ++length < LINES_MOST && met != task); /* it may have come into a circle of others */
+    if (met == task) report_circle(task, length);
+    if (met) weft_release(&met->future);
+}
+
 /* ---- the look ---- */
 
 bool weft__deadlock_to_look(struct weft__runtime *runtime) {

@@ -26,6 +26,11 @@
  * elsewhere counts himself, debug mode or not: pool threads when they wake up and fall asleep, jobs of process pools,
  * tasks that wait for the end of such a pool. A loop of one's own (event_loop.c) has no watchman, so nobody looks.
  *
+ * Tasks that await each other in a circle will never go on, whatever else does. So whoever awaits a task follows the chain
+ * of awaits, as a canceller does (cancel.c): if that leads back to him, it is reported at once. Each link that he has
+ * passed stays: a task of the chain ends its wait only when the next one is done, which it is not while it waits for
+ * him; or when it is cancelled.
+ *
  * Rejected: that the last worker to fall asleep decides by itself. It cannot know whether the watchman has a task in
  * its hands that it has taken from a stuck worker's queue. */
 #ifndef WEFT_RUNTIME_DEADLOCK_H
@@ -34,6 +39,7 @@
 #include "atomics.h"
 
 struct weft__runtime;
+struct weft__task;
 struct weft__worker;
 
 struct weft__deadlock {
@@ -53,6 +59,10 @@ void weft__deadlock_wake(struct weft__worker *worker);
 int64_t weft__deadlock_look(struct weft__runtime *runtime);
 /* Whether everybody has fallen asleep since then. Thread: the watchman's. */
 bool weft__deadlock_to_look(struct weft__runtime *runtime);
+
+/* Reports a circle of awaits that the task has closed: its wait is published, and it cannot be woken yet. Two that close
+ * one together may both. Thread: a worker's scheduler. */
+void weft__deadlock_awaits(struct weft__task *task);
 
 /* Around what may wake a task from outside of all loops. `end` comes after the wake-up. Thread: any. */
 extern _Atomic uint32_t weft__elsewhere;

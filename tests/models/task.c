@@ -143,6 +143,7 @@ struct weft__worker *weft__blocking_forgotten(void) { return weft__world_worker(
 bool weft__worker_spare_ready(struct weft__worker *worker) { return true; }
 void weft__debug_unretrieved(weft_future *of, weft_loop *on, uint64_t serial) {}
 void weft__mutex_watch_look(struct weft__task *task, struct weft__stack *stack) {}
+void weft__deadlock_awaits(struct weft__task *task) {}
 void weft__debug_never_awaited(weft_future *coroutine) { model_fail("no coroutine is left"); }
 
 /* ---- the tasks ---- */

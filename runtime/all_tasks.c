@@ -42,19 +42,24 @@ void weft_all_tasks_release(weft_task **tasks, int count) {
     free(tasks);
 }
 
-int weft_all_tasks(weft_loop *loop, weft_task ***tasks) {
-    struct weft__worker *worker = weft__world_worker();
-    if (!tasks || (!loop && !worker)) return tasks ? -EPERM : -EINVAL;
-    bool inside = worker && (!loop || worker->loop == loop);
-    int error = inside ? 0 : weft__gate_enter(loop);
-    if (error) return error;
-    struct collection self = {.runtime = inside ? worker->runtime : loop->worker->runtime};
+int weft__tasks_collect(struct weft__runtime *runtime, weft_task ***tasks) {
+    struct collection self = {.runtime = runtime};
     weft__slab_each(collect, &self);
-    if (!inside) weft__gate_leave(loop);
     if (self.failed) {
         weft_all_tasks_release(self.tasks, (int)self.count);
         return -ENOMEM;
     }
     *tasks = self.tasks;
     return (int)self.count;
+}
+
+int weft_all_tasks(weft_loop *loop, weft_task ***tasks) {
+    struct weft__worker *worker = weft__world_worker();
+    if (!tasks || (!loop && !worker)) return tasks ? -EPERM : -EINVAL;
+    bool inside = worker && (!loop || worker->loop == loop);
+    int error = inside ? 0 : weft__gate_enter(loop);
+    if (error) return error;
+    int count = weft__tasks_collect(inside ? worker->runtime : loop->worker->runtime, tasks);
+    if (!inside) weft__gate_leave(loop);
+    return count;
 }

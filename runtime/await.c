@@ -72,6 +72,7 @@ static void abandon(struct weft__wait *wait) {
 static bool commit_await(struct weft__task *task, void *arg) {
     struct task_waiter *self = arg;
     weft__wait_publish(task, &self->wait);
+    if (weft__world_worker()->debug) weft__deadlock_awaits(task);
     return weft__future_add_waiter(self->wait.future, &self->waiter);
 }
 

@@ -83,7 +83,7 @@ int weft_barrier_wait(weft_barrier *barrier) {
     struct barrier *self = barrier_of(barrier);
     struct arrival arrival = {.barrier = self};
     weft__charge();
-    bool may_wait = weft__parker_init(&arrival.parker) == 0;
+    bool may_wait = weft__parker_init(&arrival.parker, "a barrier", self) == 0;
     arrival.parker.wait.cancel = abandon;
     weft__place_init(&arrival.place, &arrival.parker, WEFT__GRANTED);
     if (!arrive(self, &arrival, may_wait)) return arrival.outcome;

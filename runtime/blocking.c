@@ -18,6 +18,7 @@
 #include <weft/executor.h>
 
 #include "assert.h"
+#include "mutex_watch.h"
 #include "thread_pool.h"
 #include "worker.h"
 
@@ -113,6 +114,7 @@ int weft_enter_blocking(void) {
 
 static void move_back(struct weft__pool_thread *thread) {
     struct weft__task *task = thread->task;
+    if (load_relaxed(&task->runtime->workers[0].loop->debug)) weft__mutex_watch_look(task, task->stack);
     task->stack->saved_errno = *weft__world_errno();
     weft__fiber_switch(&task->stack->fiber, &thread->scheduler);
     weft__task_arrive(task);

@@ -86,10 +86,8 @@ static bool came_through(const struct weft__passage *passage, const weft_future 
     return passage;
 }
 
-/* Delivers a request of `task`, if it has one and waits. Returns what it was passed on to, with a reference;
- * NULL if the journey ends here. `in_circle`: it shall end where a wait can be given up. The caller holds a
- * reference on the task, or is its worker. */
-static weft_future *deliver(struct weft__task *task, bool in_circle, const struct weft__passage *passage) {
+/* Takes the BUSY bit of what the task waits for; NULL: it does not. */
+static struct weft__wait *hold(struct weft__task *task) {
     uintptr_t word = load_seq_cst(&task->wait); /* C2 */
     for (unsigned round = 0;; round++) {
         if (!word) return NULL;
@@ -97,18 +95,40 @@ static weft_future *deliver(struct weft__task *task, bool in_circle, const struc
             weft__world_relax(round);
             word = load_seq_cst(&task->wait);
         } else if (cas_seq_cst(&task->wait, &word, word | BUSY)) { /* pairs with weft__wait_retract */
-            break;
+            return (struct weft__wait *)word;
         }
     }
-    struct weft__wait *wait = (struct weft__wait *)word;
+}
+
+static void let_go(struct weft__task *task, struct weft__wait *wait) {
+    store_release(&task->wait, (uintptr_t)wait); /* pairs with weft__wait_retract */
+}
+
+/* Delivers a request of `task`, if it has one and waits. Returns what it was passed on to, with a reference;
+ * NULL if the journey ends here. `in_circle`: it shall end where a wait can be given up. The caller holds a
+ * reference on the task, or is its worker. */
+static weft_future *deliver(struct weft__task *task, bool in_circle, const struct weft__passage *passage) {
+    struct weft__wait *wait = hold(task);
     weft_future *next = NULL;
+    if (!wait) return NULL;
     if (weft__cancel_pending(task)) {
         in_circle |= came_through(passage, wait->future);
         if (wait->future && !(in_circle && wait->cancel)) next = pass_on(task, wait->future);
         else if (wait->cancel) wait->cancel(wait);
     }
-    store_release(&task->wait, word); /* pairs with weft__wait_retract */
+    let_go(task, wait);
     return next;
+}
+
+bool weft__wait_look(struct weft__task *task, struct weft__awaited *awaited) {
+    struct weft__wait *wait = hold(task);
+    if (!wait) return false;
+    weft_future *future = wait->future;
+    bool counted = weft__task_of(future) || weft__custom_of(future); /* others may lie on the task's stack */
+    *awaited = (struct weft__awaited){counted ? weft_ref(future) : NULL, wait->what, wait->object,
+                                      wait->holder ? wait->holder(wait->object) : NULL};
+    let_go(task, wait);
+    return true;
 }
 
 /* Where the chain of awaits branches, or ends at a future that knows better. Consumes the reference. The

@@ -34,7 +34,7 @@ int weft_condition_wait(weft_condition *condition) {
     struct weft__parker parker;
     struct weft__place place;
     int error = check(condition);
-    if (!error) error = weft__parker_init(&parker);
+    if (!error) error = weft__parker_init(&parker, "a condition", self);
     if (error) return error;
     weft__place_init(&place, &parker, WEFT__GRANTED);
     weft__lock_acquire(&self->guard);

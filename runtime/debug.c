@@ -16,12 +16,17 @@ int weft__debug_from_environment(void) {
 
 _Atomic bool weft__debug_sites;
 
-const char *weft__debug_site_text(const void *site, char *text, size_t bytes) {
+const char *weft__debug_place_text(const char *what, const void *place, char *text, size_t bytes) {
     Dl_info info;
     *text = '\0';
-    if (site && dladdr(site, &info))
-        snprintf(text, bytes, " (made at %s+0x%zx)", info.dli_fname, (size_t)((char *)site - (char *)info.dli_fbase));
+    if (place && dladdr(place, &info))
+        snprintf(text, bytes, " (%s at %s+0x%zx)", what, info.dli_fname,
+                 (size_t)((char *)place - (char *)info.dli_fbase));
     return text;
+}
+
+const char *weft__debug_site_text(const void *site, char *text, size_t bytes) {
+    return weft__debug_place_text("made", site, text, bytes);
 }
 
 static void print_record(const weft_exception_record *record) {

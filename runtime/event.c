@@ -86,5 +86,5 @@ int weft_event_wait(weft_event *event) {
     weft__charge();
     if (weft_event_is_set(event)) return 0;
     struct event *self = event_of(event);
-    return weft__line_wait(&self->line, &self->guard, is_set_or_announce, deserted, self);
+    return weft__line_wait(&self->line, &self->guard, is_set_or_announce, deserted, self, "an event");
 }

@@ -89,7 +89,9 @@ void weft__idle_park(struct weft__worker *worker) {
     bool found = recheck(worker);
     if (!found) {
         counter_add(&worker->counters.parks, 1);
+        bool counted = worker->debug && weft__deadlock_sleep(worker);
         worker->driver->ops->wait(worker->driver, weft__timers_next(&worker->timers)); /* S4 */
+        if (counted) weft__deadlock_wake(worker);
     }
     set_bit(worker, false);
     uint32_t state = exchange_seq_cst(&worker->sleep_state, WEFT__AWAKE); /* S5; pairs with W4 */

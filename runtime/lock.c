@@ -18,6 +18,7 @@ struct lock {
     _Atomic uint32_t word;
     weft__lock guard;
     struct weft__line line; /* guard */
+    _Atomic(struct weft__task *) holder; /* in debug mode: who took it last; perhaps gone */
 };
 _Static_assert(sizeof(struct lock) <= sizeof(weft_lock), "the public record is large enough");
 
@@ -31,10 +32,16 @@ int weft_lock_init(weft_lock *lock) {
 
 bool weft_lock_locked(const weft_lock *lock) { return lock && load_relaxed(&lock_of(lock)->word) != 0; }
 
+/* It is ours now. */
+static bool hold(struct lock *self) {
+    if (load_relaxed(&weft__debug_sites)) store_relaxed(&self->holder, weft__running_task());
+    return true;
+}
+
 /* Takes an unlocked lock. */
 static bool take(struct lock *self) {
     uint32_t free = 0;
-    return cas_acq_rel(&self->word, &free, LOCKED); /* pairs with the CAS in weft_lock_release */
+    return cas_acq_rel(&self->word, &free, LOCKED) && hold(self); /* pairs with the CAS in weft_lock_release */
 }
 
 int weft_lock_try_acquire(weft_lock *lock) {
@@ -48,13 +55,16 @@ static bool take_or_announce(struct lock *self) {
     for (;;) {
         uint32_t next = word == 0 ? LOCKED : LOCKED | WAITED;
         /* pairs with the CAS in weft_lock_release */
-        if (cas_weak_acq_rel(&self->word, &word, next)) return word == 0;
+        if (cas_weak_acq_rel(&self->word, &word, next)) return word == 0 && hold(self);
     }
 }
+
+static struct weft__task *holder_of(const void *lock) { return load_relaxed(&lock_of(lock)->holder); }
 
 /* The lock is ours if the parker was granted; else leaves the line. */
 static int wait_in_line(struct lock *self, struct weft__parker *parker) {
     struct weft__place place;
+    parker->wait.holder = holder_of;
     weft__place_init(&place, parker, WEFT__GRANTED);
     weft__lock_acquire(&self->guard);
     bool taken = take_or_announce(self);
@@ -74,14 +84,14 @@ int weft_lock_acquire(weft_lock *lock) {
     weft__charge();
     if (take(lock_of(lock))) return 0;
     struct weft__parker parker;
-    int error = weft__parker_init(&parker);
+    int error = weft__parker_init(&parker, "a lock", lock);
     return error ? error : wait_in_line(lock_of(lock), &parker);
 }
 
 void weft__lock_take_back(weft_lock *lock) {
     if (take(lock_of(lock))) return;
     struct weft__parker parker;
-    weft__parker_init(&parker);
+    weft__parker_init(&parker, "a lock", lock);
     parker.wait.cancel = NULL;
     wait_in_line(lock_of(lock), &parker);
 }
@@ -92,7 +102,8 @@ static bool hand_over(struct lock *self) {
     weft__lock_acquire(&self->guard);
     bool waited = load_relaxed(&self->word) & WAITED;
     if (waited) {
-        bool granted = weft__line_grant(&self->line, &woken);
+        struct weft__place *granted = weft__line_grant(&self->line, &woken);
+        if (granted) store_relaxed(&self->holder, granted->parker->task);
         uint32_t word = !granted ? 0 : self->line.first ? LOCKED | WAITED : LOCKED;
         store_release(&self->word, word); /* pairs with take */
     }

@@ -14,6 +14,7 @@
 
 #include "assert.h"
 #include "worker.h"
+#include "world_mutexes.h"
 
 #define CLOSED UINT32_C(1)
 #define INSIDE UINT32_C(2)
@@ -91,6 +92,8 @@ void weft__gate_close(weft_loop *loop) {
     for (unsigned round = 0; load_acquire(&loop->gate) != CLOSED; round++) weft__world_relax(round);
 }
 
+bool weft__gate_any_inside(weft_loop *loop) { return load_acquire(&loop->gate) >= INSIDE; } /* pairs with leave */
+
 /* ---- which loop ---- */
 
 weft_loop *weft_get_running_loop(void) {
@@ -161,6 +164,7 @@ weft_task *weft_loop_create_task(weft_loop *loop, weft_future *coroutine) {
 
 void weft_loop_set_debug(weft_loop *loop, bool on) {
     if (on) store_relaxed(&weft__debug_sites, true);
+    if (on) weft__world_watch_mutexes();
     if (loop) store_relaxed(&loop->debug, on);
 }
 

@@ -54,7 +54,7 @@ intptr_t weft_once(weft_once_flag *once, weft_fn *fn, void *arg) {
     if (load_acquire(&self->state) == DONE) return self->result; /* pairs with run */
     struct weft__parker parker;
     struct weft__place place;
-    int may_wait = weft__parker_init(&parker);
+    int may_wait = weft__parker_init(&parker, "somebody's call of a once", self);
     weft__place_init(&place, &parker, WEFT__GRANTED);
     weft__lock_acquire(&self->guard);
     uint32_t former = load_relaxed(&self->state);

@@ -25,7 +25,7 @@ static void cancel(struct weft__wait *wait) {
     if (weft__parker_claim(self, WEFT__CANCELLED_TOKEN) == WEFT__WON_PARKED) weft__parker_wake(self);
 }
 
-int weft__parker_init(struct weft__parker *parker) {
+int weft__parker_init(struct weft__parker *parker, const char *what, const void *object) {
     struct weft__worker *worker = weft__world_worker();
     parker->task = worker ? worker->current : NULL;
     if (worker && !parker->task) return -EDEADLK;
@@ -36,6 +36,9 @@ int weft__parker_init(struct weft__parker *parker) {
     parker->early = false;
     parker->wait.future = NULL;
     parker->wait.cancel = cancel;
+    parker->wait.what = what;
+    parker->wait.object = object;
+    parker->wait.holder = NULL;
     return 0;
 }
 
@@ -133,10 +136,10 @@ void weft__line_wake(struct weft__line *woken) {
 }
 
 int weft__line_wait(struct weft__line *line, weft__lock *guard, bool (*ready)(void *self), void (*deserted)(void *self),
-                    void *self) {
+                    void *self, const char *what) {
     struct weft__parker parker;
     struct weft__place place;
-    int error = weft__parker_init(&parker);
+    int error = weft__parker_init(&parker, what, self);
     if (error) return error;
     weft__place_init(&place, &parker, WEFT__GRANTED);
     weft__lock_acquire(guard);

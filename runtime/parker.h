@@ -54,9 +54,9 @@ struct weft__parker {
     struct weft__timer timer; /* only with a deadline */
 };
 
-/* A parker of the calling task or thread. 0, or -EDEADLK in a loop's callback, which cannot wait,
- * or -EPERM inside a blocking region, which must not. */
-int weft__parker_init(struct weft__parker *parker);
+/* A parker of the calling task or thread; `what` and `object` say for whom it waits, as in struct weft__wait. 0, or
+ * -EDEADLK in a loop's callback, which cannot wait, or -EPERM inside a blocking region, which must not. */
+int weft__parker_init(struct weft__parker *parker, const char *what, const void *object);
 
 /* Waits until somebody has claimed the parker; returns the token. `guard` is that of the granters, or NULL if
  * the caller takes their guards by itself; not held. A cancel request that won is consumed.
@@ -126,11 +126,11 @@ static inline void weft__charge(void) {
     if (worker && worker->current && !worker->strict) weft__budget_charge();
 }
 
-/* The wait of an event, a semaphore, a wait group: in the line of `guard`, unless ready(self), which is asked
- * under the guard and otherwise announces a waiter; the grant is all there is to know. If the wait is cancelled
- * and nobody is left in the line, deserted(self) is told, under the guard.
+/* The wait of an event, a semaphore, a wait group: in the line of `guard`, unless ready(self), which is asked under the
+ * guard and otherwise announces a waiter; the grant is all there is to know. If the wait is cancelled and nobody is left
+ * in the line, deserted(self) is told, under the guard. `what` says what self is.
  * Thread: the waiter's. Suspends: yes. 0, -ECANCELED, and those of weft__parker_init. */
 int weft__line_wait(struct weft__line *line, weft__lock *guard, bool (*ready)(void *self), void (*deserted)(void *self),
-                    void *self);
+                    void *self, const char *what);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "assert.h"
+#include "deadlock.h"
 #include "process_pool.h"
 #include "worker.h"
 
@@ -56,6 +57,7 @@ void weft__job_finish(struct weft__job *job, intptr_t result) {
     give_up_input(job);
     if (cancelled || weft_is_error(result)) give_up_output(job);
     weft__future_complete(&job->custom.future, cancelled ? -ECANCELED : result, cancelled, 1);
+    weft__elsewhere_end();
 }
 
 static void fini(weft_future *future) {
@@ -127,6 +129,7 @@ static weft_future *submit(weft_process_pool *pool, const weft_job_descriptor *j
         return failed(error ? error : -ENOMEM);
     }
     weft_ref(&self->custom.future); /* the pool's */
+    weft__elsewhere_begin();
     error = weft__pool_take(pool, self, permit);
     if (error) weft__job_finish(self, error);
     return &self->custom.future;

@@ -69,7 +69,7 @@ static void deserted(void *arg) { (void)arg; }
 
 int weft__pool_await_room(weft_process_pool *pool) {
     weft__charge();
-    return weft__line_wait(&pool->room, &pool->lock, take_permit, deserted, pool);
+    return weft__line_wait(&pool->room, &pool->lock, take_permit, deserted, pool, "room in a process pool");
 }
 
 void weft__pool_return_permit(weft_process_pool *pool) {
@@ -205,7 +205,7 @@ static uint32_t wait_until(weft_process_pool *pool, struct weft__line *line, boo
                            int64_t deadline_ns, bool stubborn) {
     struct weft__parker parker;
     struct weft__place place;
-    weft__parker_init(&parker); /* a callback has been sent away */
+    weft__parker_init(&parker, "a process pool", pool); /* a callback has been sent away */
     parker.deadline_ns = deadline_ns;
     if (stubborn) parker.wait.cancel = NULL;
     weft__place_init(&place, &parker, WEFT__GRANTED);
@@ -214,7 +214,9 @@ static uint32_t wait_until(weft_process_pool *pool, struct weft__line *line, boo
     if (!so) weft__line_append(line, &place);
     weft__lock_release(&pool->lock);
     if (so) return WEFT__GRANTED;
+    weft__elsewhere_begin(); /* workers that die */
     uint32_t token = weft__parker_wait(&parker, &pool->lock);
+    weft__elsewhere_end();
     if (token == WEFT__GRANTED) return token;
     weft__lock_acquire(&pool->lock);
     weft__line_remove(line, &place);

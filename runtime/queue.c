@@ -225,7 +225,7 @@ static int transfer(weft_queue *queue, bool put, intptr_t *item) {
     struct weft__parker parker;
     struct weft__queue_place place;
     weft__charge();
-    bool may_wait = weft__parker_init(&parker) == 0;
+    bool may_wait = weft__parker_init(&parker, put ? "room in a queue" : "an item of a queue", self) == 0;
     weft__lock_acquire(&self->guard);
     int error = attempt(self, put, item, &woken);
     bool waits = error == -EAGAIN && may_wait;
@@ -305,7 +305,7 @@ int weft_queue_join(weft_queue *queue) {
     struct weft__parker parker;
     struct weft__place place;
     weft__charge();
-    int error = weft__parker_init(&parker);
+    int error = weft__parker_init(&parker, "the end of a queue's work", self);
     weft__place_init(&place, &parker, WEFT__GRANTED);
     weft__lock_acquire(&self->guard);
     bool waits = self->unfinished > 0 && !error;

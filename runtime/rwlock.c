@@ -66,7 +66,7 @@ static int acquire(weft_rwlock *rwlock, uint32_t kind) {
     struct rwlock *self = rwlock_of(rwlock);
     struct weft__parker parker;
     struct weft__place place;
-    int error = weft__parker_init(&parker);
+    int error = weft__parker_init(&parker, "a read-write lock", self);
     if (error) return error;
     weft__place_init(&place, &parker, kind);
     weft__lock_acquire(&self->guard);

@@ -134,7 +134,7 @@ int weft_select(weft_select_case *cases, size_t count, int64_t timeout_ns) {
     }
     if (timeout_ns <= 0) return -ETIMEDOUT;
     struct weft__parker parker;
-    int error = weft__parker_init(&parker);
+    int error = weft__parker_init(&parker, "one of several things", NULL);
     if (error) return error;
     int64_t now = timeout_ns == WEFT_FOREVER ? 0 : weft__world_now();
     if (timeout_ns <= INT64_MAX - now) parker.deadline_ns = now + timeout_ns;

@@ -75,7 +75,7 @@ int weft_semaphore_acquire(weft_semaphore *semaphore) {
     struct semaphore *self = semaphore_of(semaphore);
     weft__charge();
     if (take(self)) return 0;
-    return weft__line_wait(&self->line, &self->guard, take_or_announce, deserted, self);
+    return weft__line_wait(&self->line, &self->guard, take_or_announce, deserted, self, "a semaphore");
 }
 
 /* Gives a permit to the first in the line, or keeps it if everybody there was cancelled. False if the line is

@@ -97,9 +97,21 @@ void weft__signals_forget(struct weft__worker *worker) {
     }
 }
 
-/* ---- SIGINT during a run: the first cancels main, the second kills ---- */
-
 static void cancel_main(void *task) { weft_cancel(task); }
+
+/* As a handler reads it: `inside` keeps the slot as it is. */
+bool weft__signals_any(struct weft__runtime *runtime) {
+    bool any = false;
+    atomic_fetch_add_explicit(&inside, 1, memory_order_seq_cst); /* pairs with vacate */
+    for (int number = 1; number < SIGNALS; number++) {
+        struct weft__worker *worker = load_seq_cst(&slots[number].worker);
+        any |= worker && worker->runtime == runtime && slots[number].fn != cancel_main;
+    }
+    atomic_fetch_sub_explicit(&inside, 1, memory_order_seq_cst);
+    return any;
+}
+
+/* ---- SIGINT during a run: the first cancels main, the second kills ---- */
 
 bool weft__interrupt_begin(weft_loop *loop, weft_task *main) {
     struct sigaction now;

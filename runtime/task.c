@@ -21,6 +21,7 @@
 
 #include "assert.h"
 #include "context.h"
+#include "mutex_watch.h"
 #include "worker.h"
 
 /* ---- the record ---- */
@@ -153,6 +154,7 @@ void weft__task_run(struct weft__task *task) {
     intptr_t result = unwanted ? -ECANCELED : task->fn(weft__task_arg(task));
     struct weft__worker *worker = weft__blocking_end(); /* perhaps another one than before fn */
     weft__debug_assert(worker->current == task);
+    if (worker->debug && !task->stack->hosts) weft__mutex_watch_look(task, task->stack);
     task->stack = NULL;
     note_end(worker, task, result);
     weft__future_complete(&task->future, result, result == -ECANCELED, 1);
@@ -263,6 +265,7 @@ struct weft__fiber *weft__task_leave(bool (*commit)(struct weft__task *task, voi
                                      struct weft__task **self) {
     struct weft__worker *worker = weft__world_worker();
     struct weft__task *task = worker->current;
+    if (worker->debug) weft__mutex_watch_look(task, task->stack);
     task->stack->saved_errno = *worker->errno_location;
     *self = worker->left = task;
     worker->commit = commit;

@@ -26,6 +26,18 @@ struct weft__wait {
     weft_future *future;                     /* the request is passed on to it; or */
     void (*cancel)(struct weft__wait *wait); /* ends the wait early; with a future: only if the request came
                                                 back in a circle of awaits. Thread: any; must not block */
+    /* for reports */
+    const char *what;                        /* without a future: what it is, in words; NULL: nobody has said, */
+    const void *object;                      /* and which one; */
+    struct weft__task *(*holder)(const void *object); /* who could end the wait, perhaps gone; NULL: nobody knows */
+};
+
+/* The same as somebody sees it who only looks. */
+struct weft__awaited {
+    weft_future *future;       /* a task or one of kind CUSTOM, with a reference */
+    const char *what;          /* NULL: a plain future */
+    const void *object;
+    struct weft__task *holder; /* perhaps gone */
 };
 
 /* A task that runs what it awaits in place, as a call on its stack. While that runs there is nothing to deliver a
@@ -182,6 +194,8 @@ void weft__wait_publish(struct weft__task *task, struct weft__wait *wait);
 void weft__hosts_publish(struct weft__stack *stack);
 /* Withdraws it; returns when no canceller looks at it any more. Called by the task itself, resumed. */
 void weft__wait_retract(struct weft__task *task);
+/* Whether the task has published what it waits for, and what that is. Thread: any, with a reference on the task. */
+bool weft__wait_look(struct weft__task *task, struct weft__awaited *awaited);
 /* Whether the task has a cancel request that was not delivered; and delivers it. Thread: the task's. */
 bool weft__cancel_pending(struct weft__task *task);
 bool weft__cancel_consume(struct weft__task *task);

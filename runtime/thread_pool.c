@@ -25,7 +25,8 @@
  * Back-pressure: `places` counts items in the queue and submitters that were let in; who takes an item out lets
  * the first of those in the line in. Threads end by themselves and are joined by nobody: the last thing that they
  * do with a pool is to count themselves out, so close waits for that, and gives up waiting for one that is stuck.
- * References: the handle's, a runtime's for its pools, one of each thread.
+ * References: the handle's, a runtime's for its pools, one of each thread. A thread that is not idle is busy
+ * elsewhere, as the watch for deadlocks sees it (deadlock.h).
  *
  * tests/models/pool.c runs this file, blocking.c and parker.c in many interleavings. */
 #include "thread_pool.h"
@@ -34,6 +35,7 @@
 #include <stdlib.h>
 
 #include "assert.h"
+#include "deadlock.h"
 #include "parker.h"
 
 #define THREADS_MOST 32768
@@ -160,6 +162,8 @@ struct help {
 static struct help call_for_help(weft_thread_pool *pool) {
     struct help help = {0};
     if (weft__list_empty(&pool->queue) || pool->searching > 0) return help;
+    if (weft__list_empty(&pool->idle) && pool->threads == pool->threads_most) return help;
+    weft__elsewhere_begin();
     if (!weft__list_empty(&pool->idle)) {
         help.sleeper = weft__container_of(pool->idle.next, struct weft__pool_thread, link);
         weft__list_remove(&help.sleeper->link);
@@ -167,7 +171,7 @@ static struct help call_for_help(weft_thread_pool *pool) {
         help.sleeper->searching = true;
         pool->idle_count--;
         pool->searching++;
-    } else if (pool->threads < pool->threads_most) {
+    } else {
         help.start = true;
         pool->threads++;
         pool->alive++;
@@ -208,6 +212,7 @@ static void start_failed(weft_thread_pool *pool, int error) {
     weft__line_wake(&woken);
     drop_all(&items, error);
     depart(pool);
+    weft__elsewhere_end();
 }
 
 static void give_help(weft_thread_pool *pool, struct help help) {
@@ -252,6 +257,7 @@ static bool be_idle(struct weft__pool_thread *self) {
             weft__list_remove(&self->link);
             pool->idle_count--;
             pool->threads--;
+            weft__elsewhere_begin(); /* until it has counted itself out */
         }
         weft__lock_release(&pool->lock);
         if (alone) return false;
@@ -274,7 +280,7 @@ static enum found look(struct weft__pool_thread *self, bool searched, struct wef
     if (pool->closed) {
         search_end(self);
         pool->threads--;
-        return END;
+        return END; /* busy until it has counted itself out */
     }
     if (!searched && !self->searching && pool->searching == 0) {
         search_begin(self);
@@ -283,6 +289,7 @@ static enum found look(struct weft__pool_thread *self, bool searched, struct wef
     search_end(self);
     weft__list_append(pool->idle.next, &self->link); /* before the first: it is the newest */
     pool->idle_count++;
+    weft__elsewhere_end();
     return SLEEP;
 }
 
@@ -316,6 +323,7 @@ static void thread_main(void *arg) {
     weft__overflow_unwatch();
     weft__world_set_pool_thread(NULL);
     depart(pool);
+    weft__elsewhere_end();
     weft__pool_unref(pool);
 }
 
@@ -331,7 +339,7 @@ static bool is_ours(weft_thread_pool *pool) {
 static int wait_for_place(weft_thread_pool *pool) {
     struct weft__parker parker;
     struct weft__place place;
-    int error = is_ours(pool) ? -EAGAIN : weft__parker_init(&parker);
+    int error = is_ours(pool) ? -EAGAIN : weft__parker_init(&parker, "a thread pool", pool);
     if (error) return error == -EDEADLK ? -EAGAIN : error;
     weft__place_init(&place, &parker, WEFT__GRANTED);
     weft__line_append(&pool->submitters, &place);
@@ -414,6 +422,7 @@ void weft__pool_shut(weft_thread_pool *pool) {
         thread->searching = true;
         pool->idle_count--;
         pool->searching++;
+        weft__elsewhere_begin();
         wake(thread);
     }
     weft__lock_release(&pool->lock);
@@ -451,7 +460,7 @@ static int wait_for_end(weft_thread_pool *pool, struct weft__parker *parker) {
 
 int weft__pool_may_close(weft_thread_pool *pool) {
     struct weft__parker parker;
-    return is_ours(pool) ? -EDEADLK : weft__parker_init(&parker);
+    return is_ours(pool) ? -EDEADLK : weft__parker_init(&parker, "a thread pool", pool);
 }
 
 int weft_thread_pool_close(weft_thread_pool *pool, int64_t timeout_ns) {
@@ -460,7 +469,7 @@ int weft_thread_pool_close(weft_thread_pool *pool, int64_t timeout_ns) {
     if (pool->generation != weft__world_generation()) return -EPERM;
     int error = weft__pool_may_close(pool);
     if (error) return error;
-    weft__parker_init(&parker);
+    weft__parker_init(&parker, "a thread pool", pool);
     parker.deadline_ns = weft__deadline(timeout_ns);
     weft__pool_shut(pool);
     error = wait_for_end(pool, &parker);

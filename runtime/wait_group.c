@@ -78,5 +78,5 @@ int weft_wait_group_wait(weft_wait_group *group) {
     struct wait_group *self = group_of(group);
     weft__charge();
     if (load_acquire(&self->word) == 0) return 0; /* pairs with weft_wait_group_add */
-    return weft__line_wait(&self->line, &self->guard, is_empty_or_announce, deserted, self);
+    return weft__line_wait(&self->line, &self->guard, is_empty_or_announce, deserted, self, "a wait group");
 }

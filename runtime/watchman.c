@@ -98,9 +98,10 @@ static bool any_awake(struct weft__runtime *runtime) {
 }
 
 static void rest(struct weft__watchman *watchman) {
-    weft__world_alarm_set(watchman->alarm, 0, 0);                                  /* B1 */
-    exchange_seq_cst(&watchman->armed, false);                                     /* B2; pairs with A2 */
-    if (any_awake(watchman->runtime)) weft__watchman_see(watchman);                /* B3 */
+    struct weft__runtime *runtime = watchman->runtime;
+    weft__world_alarm_set(watchman->alarm, weft__deadlock_look(runtime), 0);                  /* B1 */
+    exchange_seq_cst(&watchman->armed, false);                                                /* B2; pairs with A2 */
+    if (any_awake(runtime) || weft__deadlock_to_look(runtime)) weft__watchman_see(watchman);  /* B3 */
 }
 
 static void watch(void *arg) {

@@ -24,9 +24,10 @@
  *        found false sets the alarm                 B3 read each sleep_state; one awake: as in A2
  *
  * All four are seq_cst, so either the worker sees B2, or the watchman sees A1. The alarm is off before B2, so it cannot
- * turn off what A2 set; tests/models/alarm.pml checks it exhaustively. A busy worker pays a plain addition per step; one
- * that wakes up, a load, and after a pause a timerfd_settime (0.5 us, nobody is woken by it); the process, 250 looks a
- * second while it works.
+ * turn off what A2 set; tests/models/alarm.pml checks it exhaustively. (In debug mode B1 may leave it set for one
+ * more look, and B3 may want one: deadlock.h.) A busy worker pays a plain addition per step; one that wakes up, a
+ * load, and after a pause a timerfd_settime (0.5 us, nobody is woken by it); the process, 250 looks a second while it
+ * works.
  *
  * visible_tick may lie in both directions without harm: everything that the watchman does to a worker it may do to one
  * that is not stuck.

@@ -5,6 +5,7 @@
 #include <weft/loop.h>
 #include <weft/run.h>
 
+#include "deadlock.h"
 #include "deque.h"
 #include "driver.h"
 #include "idle.h"
@@ -112,6 +113,7 @@ struct weft__runtime {
     /* any thread */
     struct weft__idle idle;
     struct weft__watchman watchman;
+    struct weft__deadlock deadlock;
     struct weft__moderation moderation;
     struct {
         _Alignas(WEFT__CACHE_LINE) weft__lock lock;
@@ -226,6 +228,7 @@ int weft__gate_enter(weft_loop *loop);
 bool weft__gate_try_enter(weft_loop *loop, uint64_t serial);
 void weft__gate_leave(weft_loop *loop);
 void weft__gate_close(weft_loop *loop);
+bool weft__gate_any_inside(weft_loop *loop);
 
 /* Schedules a coroutine on the runtime of `loop` from outside, inside its gate. 0 or -EINVAL. */
 int weft__loop_submit(weft_loop *loop, struct weft__task *task);
@@ -252,6 +255,9 @@ void weft__shutdown_end(struct weft__runtime *runtime);
 /* Counts the end of a task; the last one ends a runtime that is stopping. */
 void weft__runtime_task_finished(struct weft__worker *worker);
 
+/* all_tasks.c: the tasks of the runtime, each with a reference. How many, or -ENOMEM. Thread: any. */
+int weft__tasks_collect(struct weft__runtime *runtime, weft_task ***tasks);
+
 /* watcher.c: begins to poll for what was added while the loop did not run; removes everything. */
 void weft__watchers_arm(struct weft__worker *worker);
 void weft__watchers_remove_all(struct weft__worker *worker);
@@ -262,6 +268,8 @@ bool weft__interrupt_begin(weft_loop *loop, weft_task *main);
 intptr_t weft__interrupt_end(bool begun, intptr_t result);
 /* Removes the handlers of a loop that ends. */
 void weft__signals_forget(struct weft__worker *worker);
+/* Whether the program handles a signal on a loop of the runtime. Thread: any. */
+bool weft__signals_any(struct weft__runtime *runtime);
 
 /* callback.c: the call that scheduled a callback, in debug mode; NULL for other runnables. */
 const void *weft__callback_site(const struct weft__runnable *runnable);
@@ -278,6 +286,8 @@ void weft__debug_unretrieved(weft_future *future, weft_loop *loop, uint64_t seri
 void weft__debug_never_awaited(weft_future *coroutine);
 /* " (made at FILE+0xOFFSET)", which addr2line understands, or nothing. */
 const char *weft__debug_site_text(const void *site, char *text, size_t bytes);
+/* The same for what was done there. */
+const char *weft__debug_place_text(const char *what, const void *place, char *text, size_t bytes);
 /* Reports a step or callback if it took long. */
 void weft__debug_slow(struct weft__worker *worker, const char *kind, const char *name, const void *site, int64_t took_ns);
 

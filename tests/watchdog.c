@@ -1,39 +1,10 @@
 /* Debug mode's report of a slow step, made while the step still runs: the step does not end before it is there. */
 #define _GNU_SOURCE
-#include "support.h"
+#include "stderr_support.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 
 #define PATIENCE_NS WEFT_SEC(30)
-
-/* ---- what is said on stderr ---- */
-
-static int said; /* a file in memory */
-
-static int stderr_begin(void) {
-    int before = dup(STDERR_FILENO);
-    must((said = memfd_create("stderr", MFD_CLOEXEC)) >= 0 && before >= 0);
-    must(dup2(said, STDERR_FILENO) >= 0);
-    return before;
-}
-
-static void stderr_end(int before) {
-    must(dup2(before, STDERR_FILENO) >= 0);
-    close(before);
-    close(said);
-}
-
-/* How often `text` was said. */
-static unsigned times_said(const char *text) {
-    static char all[1 << 16];
-    ssize_t count = pread(said, all, sizeof all - 1, 0);
-    unsigned times = 0;
-    all[count > 0 ? count : 0] = '\0';
-    for (const char *at = all; (at = strstr(at, text)); at++) times++;
-    return times;
-}
 
 /* ---- slow steps ---- */
 

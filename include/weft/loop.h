@@ -169,7 +169,18 @@ int weft_loop_default_exception_handler(weft_loop *loop, const weft_exception_re
 
 /* ---- debug mode ---- */
 
-/* Debug mode reports slow steps with their names, calls from the wrong thread, and where things were made.
+/* Debug mode remembers where things were made, and reports calls from the wrong thread; and on stderr, with names:
+ *
+ *  - a step that is slow, while it still runs (loops of weft_run only) and once it is over;
+ *  - a deadlock, once a run (loops of weft_run only): tasks wait, no loop has anything to do, and nothing is under way
+ *    that could wake one, no timer, I/O, job or handled signal. It says who waits for whom or for what, and who waits
+ *    in a circle. A program that waits for what another thread is yet to do gets this report, too; nothing follows;
+ *  - tasks that await each other in a circle, when it is closed, whatever others do;
+ *  - a pthread mutex, read-write lock or spinlock (std::mutex and mtx_t are such) that a task holds when it suspends,
+ *    goes into a blocking region or comes out of it, or ends: once for each place that locks. Not in static
+ *    executables, nor in libraries that are loaded after debug mode was switched on for the first time. From then on
+ *    these locks cost some nanoseconds more, until the process ends.
+ *
  * Thread: any; takes effect with the next step. Suspends: no. Errors: none (NULL: nothing, false). */
 void weft_loop_set_debug(weft_loop *loop, bool on);
 bool weft_loop_get_debug(const weft_loop *loop);

@@ -38,11 +38,11 @@
  *     PUBLISH_UNORDERED    runtime/cancel.c publish  s/exchange_seq_cst/store_release/
  *     REQUEST_UNORDERED    runtime/cancel.c request  s/cas_seq_cst/cas_acq_rel/
  *     PENDING_UNORDERED    runtime/cancel.c weft__cancel_pending  s/load_seq_cst/load_acquire/
- *     WAIT_SEEN_UNORDERED  runtime/cancel.c deliver  /C2/s/load_seq_cst/load_acquire/
+ *     WAIT_SEEN_UNORDERED  runtime/cancel.c hold     /C2/s/load_seq_cst/load_acquire/
  *     NO_LOOK_AFTERWARDS   runtime/cancel.c publish  /weft__cancel_pending/d
- *     NOT_BUSY             runtime/cancel.c deliver  s/word \| BUSY/word/
+ *     NOT_BUSY             runtime/cancel.c hold     s/word \| BUSY/word/
  *     RETRACT_THOUGH_BUSY  runtime/cancel.c weft__wait_retract  s/if \(word & BUSY\)/if (false)/
- *     BUSY_UNORDERED       runtime/cancel.c deliver  s/store_release/store_relaxed/
+ *     BUSY_UNORDERED       runtime/cancel.c let_go   s/store_release/store_relaxed/
  *     NO_REFERENCE         runtime/cancel.c pass_on  s/weft_ref\(awaited\)/awaited/
  *     TAKEN_FIRST          runtime/cancel.c pass_on  s/if \(!accepted\)/weft__cancel_consume(task); if (!accepted)/
  *     HOSTS_UNPUBLISHED    runtime/cancel.c weft__wait_publish  s/weft__hosts_publish\(task->stack\);//
@@ -143,6 +143,8 @@ struct weft__task *weft__blocked_task(void) { return NULL; }
 struct weft__worker *weft__blocking_forgotten(void) { return weft__world_worker(); }
 bool weft__worker_spare_ready(struct weft__worker *worker) { return true; }
 void weft__debug_unretrieved(weft_future *of, weft_loop *on, uint64_t serial) {}
+void weft__mutex_watch_look(struct weft__task *task, struct weft__stack *stack) {}
+void weft__deadlock_awaits(struct weft__task *task) {}
 void weft__debug_never_awaited(weft_future *coroutine) { model_fail("no coroutine is left"); }
 
 /* ---- the tasks ---- */

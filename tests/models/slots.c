@@ -60,6 +60,8 @@
 
 #include "wait.h"
 
+_Atomic uint32_t weft__elsewhere; /* of runtime/deadlock.c */
+
 enum { BELL = 1, SEAT_BELL, POLLER, CHANNEL, DESCRIPTORS };
 enum { VALUE = 5, LIMIT_NS = 1000, MESSAGES = 32 };
 

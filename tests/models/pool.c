@@ -71,6 +71,8 @@ static weft_thread_pool *pool;
 static struct job *jobs[3];             /* the thread's two, and the task's */
 static _Atomic bool accepted[2];
 static struct weft__worker worker;
+static struct weft_loop loop;
+static struct weft__runtime runtime;
 static struct weft__task task;
 static struct weft__stack stack;
 static enum { ENTERS, SUBMITS, CLOSES } task_does;
@@ -216,6 +218,9 @@ static void before(void) {
     if (waits) jobs[0]->waits_for = jobs[1];
     task.stack = &stack;
     worker.current = &task;
+    worker.loop = &loop;
+    runtime.workers = &worker;
+    task.runtime = &runtime;
     wait_reset(&task);
 }
 

@@ -27,10 +27,11 @@ static void look_around(struct weft__worker *worker) {
     worker->debug = load_relaxed(&worker->loop->debug); /* set by any thread: soon enough */
 }
 
-/* timer.c */
-static void fire_timers(struct weft__worker *worker) {
-    if (weft__timers_next(&worker->timers) <= worker->now_ns)
-        weft__timers_fire(&worker->timers, worker->now_ns, worker->strict);
+/* timer.c; whether there may be more to do at once. */
+static bool fire_timers(struct weft__worker *worker) {
+    if (weft__timers_next(&worker->timers) > worker->now_ns) return false;
+    weft__timers_fire(&worker->timers, worker->now_ns, worker->strict);
+    return weft__timers_next(&worker->timers) <= worker->now_ns;
 }
 
 /* One step or callback; in debug mode a slow one is reported. */
@@ -157,9 +158,9 @@ void weft__worker_loop(struct weft__worker *worker) {
         take_inbox(worker);
         reap(worker);
         look_around(worker);
-        fire_timers(worker);
+        bool worked = fire_timers(worker);
         if (weft__ready_any(worker)) flush(worker);
-        bool worked = run_local(worker);
+        worked |= run_local(worker);
         worked |= run_ready(worker);
         if (!worked) worked = steal(worker);
         if (worked) found_work(worker);

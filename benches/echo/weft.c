@@ -27,7 +27,8 @@ static intptr_t serve(void *arg) {
 
 int main(int argc, char **argv) {
     struct server_arguments arguments = server_arguments(argc, argv);
-    weft_options options = {.workers = arguments.workers, .spin_ns = arguments.spin ? WEFT_SEC(3600) : 0};
+    weft_options options = {.workers = arguments.workers, .spin_ns = arguments.spin ? WEFT_SEC(3600) : 0,
+                            .no_rescue = arguments.alone};
     fprintf(stderr, "%s\n", weft_strerror(weft_run_fn_with(options, serve, &arguments)));
     return 1;
 }

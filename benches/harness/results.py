@@ -24,7 +24,7 @@ class Result:
 
     @property
     def is_rival(self):
-        return self.subject != "weft" and not self.is_limit
+        return not self.subject.startswith("weft") and not self.is_limit
 
     @property
     def group(self):

@@ -1,4 +1,5 @@
-/* For the servers written in C and C++: `PROGRAM HOST:PORT WORKERS [spin|burn]` serves until it is killed. */
+/* For the servers written in C and C++: `PROGRAM HOST:PORT WORKERS [spin|burn|burn-alone]` serves until it is
+ * killed. */
 #ifndef BENCHES_SERVER_H
 #define BENCHES_SERVER_H
 
@@ -18,19 +19,21 @@ struct server_arguments {
     unsigned short port;
     unsigned workers;
     bool spin; /* never sleep */
-    bool burn; /* let one task compute in bursts meanwhile */
+    bool burn; /* let one task compute in bursts meanwhile; */
+    bool alone; /* and nobody takes over what its worker holds */
 };
 
 static inline struct server_arguments server_arguments(int argc, char **argv) {
     char *colon = argc > 1 ? strrchr(argv[1], ':') : NULL;
     if (argc < 3 || !colon) {
-        fprintf(stderr, "usage: %s HOST:PORT WORKERS [spin|burn]\n", argv[0]);
+        fprintf(stderr, "usage: %s HOST:PORT WORKERS [spin|burn|burn-alone]\n", argv[0]);
         exit(2);
     }
     struct server_arguments arguments = {argv[1], strndup(argv[1], (size_t)(colon - argv[1])),
                                          (unsigned short)atoi(colon + 1), (unsigned)atoi(argv[2]),
                                          argc > 3 && strcmp(argv[3], "spin") == 0,
-                                         argc > 3 && strcmp(argv[3], "burn") == 0};
+                                         argc > 3 && strncmp(argv[3], "burn", 4) == 0,
+                                         argc > 3 && strcmp(argv[3], "burn-alone") == 0};
     return arguments;
 }
 

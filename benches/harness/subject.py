@@ -32,10 +32,10 @@ class Failure(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """`name`: "weft", "limit …", or a rival. `source`: its file in the problem's folder; or `program`: the command
-    that runs it, if there is nothing to build here. `package`: where it comes from, if rivals.py does not know.
-    `flags`: of the compiler, besides the rival's; for Go, files of the harness. `workers`: how many it can use, if not
-    any number."""
+    """`name`: "weft" (or that with an option), "limit …", or a rival. `source`: its file in the problem's folder; or
+    `program`: the command that runs it, if there is nothing to build here. `package`: where it comes from, if rivals.py
+    does not know. `flags`: of the compiler, besides the rival's; for Go, files of the harness. `workers`: how many it
+    can use, if not any number."""
 
     name: str
     source: str = None
@@ -55,7 +55,7 @@ class Subject:
 
     @property
     def is_rival(self):
-        return self.name != "weft" and not self.is_limit
+        return not self.name.startswith("weft") and not self.is_limit
 
     def is_called(self, name):
         """Whether `name`, as a user types it, means this subject."""

@@ -46,13 +46,30 @@ static uint64_t tick_of(const struct weft__wheel_node *node) {
     return ((uint64_t)node->deadline_ns + round_up) >> WEFT__WHEEL_TICK_SHIFT;
 }
 
+/* Adds the node at the end of a list, or at its beginning. */
+static void add(struct weft__list *list, struct weft__wheel_node *node, bool at_end) {
+    struct weft__list *neighbour = at_end ? list->previous : list->next;
+    const struct weft__wheel_node *known = neighbour == list ? NULL : NODE(neighbour);
+    node->ahead[0] = at_end ? neighbour->previous : neighbour->next;
+    for (unsigned i = 1; i < WEFT__WHEEL_AHEAD - 1; i++) node->ahead[i] = known ? known->ahead[i - 1] : NULL;
+    weft__list_append(at_end ? list : list->next, &node->link);
+}
+
+/* Takes the node out that stands at the end, or at the beginning, of a list that is not empty. */
+static struct weft__wheel_node *take(struct weft__list *list, bool at_end) {
+    struct weft__wheel_node *node = NODE(at_end ? list->previous : list->next);
+    __builtin_prefetch(node->ahead[WEFT__WHEEL_AHEAD - 2], 1);
+    weft__list_remove(&node->link);
+    return node;
+}
+
 static void place_overdue(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
     node->level = OVERDUE;
-    weft__list_append(&wheel->overdue, &node->link);
+    add(&wheel->overdue, node, true);
 }
 
 /* Puts the node where its distance from now belongs: the level of the highest bit in which they differ. */
-static void place(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
+static void place(struct weft__timer_wheel *wheel, struct weft__wheel_node *node, bool at_end) {
     uint64_t tick = tick_of(node);
     if (tick <= wheel->tick) {
         place_overdue(wheel, node);
@@ -66,7 +83,7 @@ static void place(struct weft__timer_wheel *wheel, struct weft__wheel_node *node
         weft__list_init(slot);
         set(&wheel->occupied[node->level], node->slot);
     }
-    weft__list_append(slot, &node->link);
+    add(slot, node, at_end);
 }
 
 void weft__wheel_insert_due(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
@@ -83,7 +100,7 @@ void weft__wheel_put_back(struct weft__timer_wheel *wheel, struct weft__wheel_no
 void weft__wheel_insert(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
     node->sequence = wheel->sequence++;
     wheel->count++;
-    place(wheel, node);
+    place(wheel, node, true);
 }
 
 void weft__wheel_remove(struct weft__timer_wheel *wheel, struct weft__wheel_node *node) {
@@ -108,13 +125,13 @@ static bool next_slot(const struct weft__timer_wheel *wheel, unsigned *level, un
     return false;
 }
 
-/* Takes the next slot out if it has begun by the tick `now`. */
+/* Takes the next slot out if it has begun by the tick `now`; one of level 0 is due. */
 static bool enter_slot(struct weft__timer_wheel *wheel, uint64_t now) {
     unsigned level, slot;
     uint64_t begins;
     if (!next_slot(wheel, &level, &slot, &begins) || begins > now) return false;
     weft__assert(begins > wheel->tick);
-    weft__list_splice(&wheel->moving, &wheel->slots[level][slot]);
+    weft__list_splice(level == 0 ? &wheel->overdue : &wheel->moving, &wheel->slots[level][slot]);
     clear(&wheel->occupied[level], slot);
     wheel->tick = begins;
     return true;
@@ -126,13 +143,13 @@ void weft__wheel_expire(struct weft__timer_wheel *wheel, int64_t now_ns, size_t 
     for (;;) {
         for (; !weft__list_empty(&wheel->overdue); most--) {
             if (most == 0) return;
-            weft__list_append(due, weft__list_pop(&wheel->overdue));
+            weft__list_append(due, &take(&wheel->overdue, false)->link);
             wheel->count--;
         }
         if (weft__list_empty(&wheel->moving) && !enter_slot(wheel, now)) break;
         if (moves == 0) return;
         for (; moves > 0 && !weft__list_empty(&wheel->moving); moves--)
-            place(wheel, NODE(weft__list_pop(&wheel->moving)));
+            place(wheel, take(&wheel->moving, true), false);
     }
     if (now > wheel->tick) wheel->tick = now;
 }

@@ -2,9 +2,11 @@
  * (SOSP 1987), scheme 6, with the levels by highest differing bit as in Tokio and with a bitmap per level, so that empty
  * time costs nothing.
  *
- * Levels are wide, for memory that is not in the cache makes moving down as dear as firing: what is due within a minute
- * moves down once, with the others of the same 67 ms. A slot with a million timers is moved bit by bit, so that the
- * worker gets to other things. A slot's list is initialised when its bit is set: only slots in use are ever touched.
+ * A million timers do not fit the cache: what is dear is to touch one. So levels are wide: what is due within a minute
+ * moves down once, with the others of the same 67 ms. A node knows who comes some nodes later when its list is gone
+ * through, so that these are on their way into the cache: lists that grow at their end are gone through from the end,
+ * and make lists that grow at their beginning. A slot with a million timers is moved bit by bit, so that the worker gets
+ * to other things. A slot's list is initialised when its bit is set: only slots in use are ever touched.
  *
  * Not thread-safe: timer.c locks it. A timer never fires early; it fires at most one tick (65.5 us, about
  * the kernel's own timer slack) late, plus the caller's lateness. */
@@ -21,12 +23,14 @@
 #define WEFT__WHEEL_LEVELS 5      /* 2^50 ticks: more than int64_t nanoseconds hold */
 #define WEFT__WHEEL_SLOT_BITS 10
 #define WEFT__WHEEL_SLOTS (1 << WEFT__WHEEL_SLOT_BITS)
+#define WEFT__WHEEL_AHEAD 4
 
 struct weft__wheel_node {
     struct weft__list link;
     int64_t deadline_ns;
     uint64_t sequence; /* insertion order, for ties */
     uint16_t level, slot;
+    struct weft__list *ahead[WEFT__WHEEL_AHEAD - 1]; /* what comes 2, 3, ... nodes later; perhaps gone: for prefetching */
 };
 
 /* Which slots of a level hold something. */

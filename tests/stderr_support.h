@@ -5,14 +5,25 @@
 #include "support.h"
 
 #include <sys/mman.h>
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 static int said; /* a file in memory */
 
-/* From here on nothing is shown until the end; returns what stderr_end needs. */
+static inline void show_failures_on(int fd) {
+    *failures_fd() = fd;
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+    __sanitizer_set_report_fd((void *)(intptr_t)fd); /* NOLINT(performance-no-int-to-ptr): its signature */
+#endif
+}
+
+/* From here on nothing is shown until the end, but for failures; returns what stderr_end needs. */
 static inline int stderr_begin(void) {
     int before = dup(STDERR_FILENO);
     must((said = memfd_create("stderr", MFD_CLOEXEC)) >= 0 && before >= 0);
     must(dup2(said, STDERR_FILENO) >= 0);
+    show_failures_on(before);
     return before;
 }
 
@@ -20,6 +31,7 @@ static inline int stderr_begin(void) {
 static inline void stderr_end(int before) {
     char text[4096];
     must(dup2(before, STDERR_FILENO) >= 0);
+    show_failures_on(STDERR_FILENO);
     for (ssize_t at = 0, count; (count = pread(said, text, sizeof text, at)) > 0; at += count)
         if (write(before, text, (size_t)count) < 0) break;
     close(before);

@@ -36,11 +36,17 @@
 #define ROUNDS(n) (n)
 #endif
 
+/* Where must() tells what it has found, and the sanitizers what they have; a test that catches stderr moves it. */
+static inline int *failures_fd(void) {
+    static int fd = STDERR_FILENO;
+    return &fd;
+}
+
 /* For use inside tasks, where cmocka's longjmp would leave the stack: print and abort. */
 #define must(condition)                                                                                      \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                          \
+            dprintf(*failures_fd(), "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                  \
             abort();                                                                                         \
         }                                                                                                    \
     } while (0)
@@ -48,8 +54,8 @@
     do {                                                                                                     \
         intptr_t a_ = (intptr_t)(a), b_ = (intptr_t)(b);                                                     \
         if (a_ != b_) {                                                                                      \
-            fprintf(stderr, "%s:%d: %s is %ld (%s), %s is %ld (%s)\n", __FILE__, __LINE__, #a, (long)a_,     \
-                    weft_strerror(a_), #b, (long)b_, weft_strerror(b_));                                     \
+            dprintf(*failures_fd(), "%s:%d: %s is %ld (%s), %s is %ld (%s)\n", __FILE__, __LINE__, #a,       \
+                    (long)a_, weft_strerror(a_), #b, (long)b_, weft_strerror(b_));                           \
             abort();                                                                                         \
         }                                                                                                    \
     } while (0)

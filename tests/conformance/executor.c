@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include "api_support.h"
 
-#include <time.h>
-
 #include "runtime/future.h"
 
 static intptr_t add_one(void *arg) { return (intptr_t)arg + 1; }
@@ -239,22 +237,45 @@ static void test_EX6_nobody_waits_for_himself(void **state) {
     everywhere(shut_down_badly);
 }
 
-/* Takes so long that a run that does not wait for it is over before. */
-static intptr_t slow_count(void *calls) {
-    nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
-    return count_call(calls);
+/* Jobs that end once the run's main task is over and its thread sleeps: because it waits for them. */
+struct left_jobs {
+    struct gate gate;
+    pid_t caller;
+    _Atomic bool left;
+    _Atomic long calls;
+};
+
+static intptr_t count_behind_gate(void *arg) {
+    struct left_jobs *self = arg;
+    pass_gate(&self->gate);
+    return count_call(&self->calls);
 }
-static intptr_t leave_jobs(void *calls) {
-    for (int i = 0; i < 20; i++) weft_release(weft_to_thread(slow_count, calls));
+static void *open_when_waited_for(void *arg) {
+    struct left_jobs *self = arg;
+    while (!atomic_load(&self->left) || !thread_sleeps(self->caller)) sched_yield();
+    gate_open(&self->gate);
+    return NULL;
+}
+/* Returns the thread that opens the gate. */
+static pthread_t left_jobs_init(struct left_jobs *self) {
+    *self = (struct left_jobs){.gate = GATE_INIT, .caller = gettid()};
+    return thread_start(open_when_waited_for, self);
+}
+static intptr_t leave_jobs(void *arg) {
+    struct left_jobs *self = arg;
+    for (int i = 0; i < 20; i++) weft_release(weft_to_thread(count_behind_gate, self));
+    atomic_store(&self->left, true);
     return 5;
 }
 /* RN3: the run waits for its default executor, queued jobs included. */
 static void test_EX6_run_waits_at_its_end(void **state) {
     (void)state;
     for (unsigned workers = 0; workers <= 2; workers++) {
-        _Atomic long calls = 0;
-        assert_int_equal(run_on(workers, leave_jobs, &calls), 5);
-        assert_int_equal(calls, 20);
+        static struct left_jobs self;
+        pthread_t opener = left_jobs_init(&self);
+        assert_int_equal(run_on(workers, leave_jobs, &self), 5);
+        assert_int_equal(self.calls, 20);
+        pthread_join(opener, NULL);
     }
 }
 
@@ -358,11 +379,13 @@ static void test_R12_close_does_not_wait(void **state) {
 
 static void test_R12_a_runner_waits(void **state) {
     (void)state;
-    _Atomic long calls = 0;
+    static struct left_jobs self;
+    pthread_t opener = left_jobs_init(&self);
     weft_runner *runner = weft_runner_new((weft_options){0});
-    assert_int_equal(weft_runner_run(runner, weft_coroutine(leave_jobs, &calls)), 5);
+    assert_int_equal(weft_runner_run(runner, weft_coroutine(leave_jobs, &self)), 5);
     assert_int_equal(weft_runner_close(runner), 0);
-    assert_int_equal(calls, 20);
+    assert_int_equal(self.calls, 20);
+    pthread_join(opener, NULL);
     weft_runner_release(runner);
 }
 

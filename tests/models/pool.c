@@ -89,19 +89,6 @@ static _Atomic uint32_t starts;         /* of threads, that have not begun; or F
 static _Atomic(void (*)(void *)) entry;
 static _Atomic int failures;            /* of starts, to come */
 
-/* ---- waiting ---- */
-
-static void tell(_Atomic uint32_t *word, uint32_t value) {
-    store_release(word, value);
-    weft__world_wake_all(word);
-}
-
-static uint32_t await(_Atomic uint32_t *word) {
-    uint32_t value;
-    while ((value = load_acquire(word)) == 0) weft__world_wait(word, 0, INT64_MAX);
-    return value;
-}
-
 /* ---- the world, and the rest of the runtime ---- */
 
 uint32_t weft__world_generation(void) { return 1; }

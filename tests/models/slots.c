@@ -94,19 +94,6 @@ static int running;         /* a job; -1: none */
 static bool unfit;
 static unsigned crashes;    /* to come */
 
-/* ---- waiting ---- */
-
-static void tell(_Atomic uint32_t *word, uint32_t value) {
-    store_release(word, value);
-    weft__world_wake_all(word);
-}
-
-static uint32_t await(_Atomic uint32_t *word) {
-    uint32_t value;
-    while ((value = load_acquire(word)) == 0) weft__world_wait(word, 0, INT64_MAX);
-    return value;
-}
-
 /* ---- the worker's death ---- */
 
 static bool is_worker(void) { return weft__world_pool_thread() == (void *)slot; }

@@ -7,6 +7,21 @@
 
 #include "runtime/worker.h"
 
+/* ---- a word that is told once ---- */
+
+static void tell(_Atomic uint32_t *word, uint32_t value) {
+    store_release(word, value);
+    weft__world_wake_all(word);
+}
+
+static uint32_t await(_Atomic uint32_t *word) {
+    uint32_t value;
+    while ((value = load_acquire(word)) == 0) weft__world_wait(word, 0, INT64_MAX);
+    return value;
+}
+
+/* ---- the task that can be cancelled ---- */
+
 static struct weft__task *cancellable;
 static _Atomic(struct weft__wait *) published;
 static _Atomic bool requested, busy;

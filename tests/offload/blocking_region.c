@@ -382,20 +382,31 @@ static void test_a_run_inside_a_job(void **state) {
 
 /* ---- parallel calls ---- */
 
-/* Takes so long that another worker has begun with it, and that it still runs when it is joined. */
-static intptr_t slow_call(void *arg) {
-    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+static _Atomic enum { STARTS, ENTERS, JOINS, JOINED } joiner_does;
+static _Atomic pid_t joiner; /* its thread */
+
+/* Still runs when it is joined from a region, until the joiner sleeps; if it is not run by the start itself. */
+static intptr_t joined_call(void *arg) {
+    if (joiner_does == STARTS && gettid() == joiner) return (intptr_t)arg;
+    while (joiner_does <= ENTERS || (joiner_does == JOINS && !thread_sleeps(joiner))) sched_yield();
     return (intptr_t)arg;
 }
+static intptr_t plain_call(void *arg) { return (intptr_t)arg; }
 static intptr_t parallel_over_region(void *none) {
     (void)none;
     for (int i = 0; i < 20; i++) {
         weft_parallel call, inside;
-        weft_parallel_start(&call, slow_call, (void *)3);
+        joiner = gettid();
+        joiner_does = STARTS;
+        weft_parallel_start(&call, joined_call, (void *)3);
+        joiner_does = ENTERS;
         must_equal(weft_enter_blocking(), 0);
-        weft_parallel_start(&inside, slow_call, (void *)4); /* a plain call */
+        weft_parallel_start(&inside, plain_call, (void *)4);
         must_equal(weft_parallel_join(&inside), 4);
+        joiner = gettid();
+        joiner_does = JOINS;
         intptr_t result = weft_parallel_join(&call);
+        joiner_does = JOINED;
         must_equal(weft_leave_blocking(), 0);
         must_equal(result == -EPERM ? weft_parallel_join(&call) : result, 3);
     }

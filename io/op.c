@@ -1,5 +1,8 @@
-/* One operation under way. Its state decides who may wake the task:
+/* One operation. The worker that it begins on submits it, or posts it to its host (runtime/crowding.h), and whoever takes it
+ * there is the operation's worker. Its state decides who may wake the task:
  *
+ *     POSTED --message--> UNDER_WAY; or COMPLETED, if the descriptor was closed meanwhile: the message wakes
+ *     POSTED --cancel (any thread)--> CANCEL_POSTED: the message wakes
  *     UNDER_WAY --completion--> COMPLETED: wakes
  *     UNDER_WAY --cancel (any thread)--> CANCEL_POSTED, a message to the operation's worker
  *         --message--> CANCEL_SENT: the driver was told --completion--> COMPLETED: wakes
@@ -17,7 +20,7 @@
 #include "../runtime/assert.h"
 #include "fd_table.h"
 
-enum { UNDER_WAY, CANCEL_POSTED, CANCEL_SENT, COMPLETED };
+enum { POSTED, UNDER_WAY, CANCEL_POSTED, CANCEL_SENT, COMPLETED };
 
 struct operation {
     struct weft__op op;
@@ -28,6 +31,7 @@ struct operation {
     void (*each)(void *arg, int32_t result);
     void *each_arg;
     int32_t result;
+    uint16_t closes; /* of the descriptor, when the operation began: fd_table.h */
     _Atomic uint8_t state;
     bool closing; /* cancelled by ourselves: somebody closes the descriptor, or what had its number before */
 };
@@ -53,22 +57,57 @@ static void run_message(struct weft__worker *worker, struct weft__runnable *runn
 
 static void cancel(struct weft__wait *wait) {
     struct operation *self = weft__container_of(wait, struct operation, wait);
-    uint8_t under_way = UNDER_WAY; /* pairs with on_complete */
-    if (!cas_acq_rel(&self->state, &under_way, CANCEL_POSTED)) return;
+    uint8_t state = load_relaxed(&self->state);
+    do
+        if (state > UNDER_WAY) return;
+    while (!cas_acq_rel(&self->state, &state, CANCEL_POSTED)); /* pairs with on_complete and run_posted */
+    if (state == POSTED) return;
     if (weft__world_worker() == self->worker) run_message(self->worker, &self->message);
     else weft__worker_post(self->worker, &self->message);
 }
 
+/* Notes it, if so. */
+static bool closed_meanwhile(struct operation *self) {
+    if (!weft__fd_closed_since(self->op.fd, self->closes)) return false;
+    return self->closing = true;
+}
+
+/* By the operation's worker, in its scheduler: it does not complete before that is back in its loop. */
+static void submit(struct operation *self) {
+    self->worker->driver->ops->submit(self->worker->driver, &self->op);
+    if (closed_meanwhile(self)) cancel(&self->wait);
+}
+
+/* Nothing else is to be done for what has COMPLETED before; and a number that was closed may be another file's by now. */
+static void run_posted(struct weft__worker *worker, struct weft__runnable *runnable) {
+    struct operation *self = weft__container_of(runnable, struct operation, message);
+    uint8_t posted = POSTED;
+    self->worker = worker;
+    self->message.run = run_message;
+    bool closed = closed_meanwhile(self);
+    if (cas_acq_rel(&self->state, &posted, closed ? COMPLETED : UNDER_WAY) && !closed) { /* pairs with cancel */
+        submit(self);
+        return;
+    }
+    self->result = -ECANCELED;
+    weft__task_wake(self->task);
+}
+
 static bool commit_op(struct weft__task *task, void *arg) {
     struct operation *self = arg;
-    self->worker = weft__world_worker();
-    uint16_t closes = weft__fd_closes(self->op.fd);
-    self->worker->driver->ops->submit(self->worker->driver, &self->op);
-    bool closed = weft__fd_closed_since(self->op.fd, closes);
-    self->closing = closed;
-    if (closed) store_relaxed(&self->state, CANCEL_POSTED); /* nobody knows it yet; and it stays until the message has run */
-    weft__wait_publish(task, &self->wait); /* else the operation may be gone from here on */
-    if (closed) run_message(self->worker, &self->message);
+    struct weft__worker *worker = weft__world_worker();
+    struct weft__worker *host = task->pinned ? worker : load_relaxed(&worker->host);
+    self->closes = weft__fd_closes(self->op.fd);
+    if (host != worker) {
+        self->message.run = run_posted;
+        store_relaxed(&self->state, POSTED);
+        weft__wait_publish(task, &self->wait);
+        weft__crowding_post(host, &self->message); /* from here on the operation may be gone */
+        return true;
+    }
+    self->worker = worker;
+    submit(self);
+    weft__wait_publish(task, &self->wait);
     return true;
 }
 
@@ -83,7 +122,7 @@ static intptr_t run_once(struct weft__op op, void (*each)(void *arg, int32_t res
     if (!task) return -EPERM;
     if (cancelled(task, &op)) return -ECANCELED;
     struct operation self = {.op = op, .wait.cancel = cancel, .message.run = run_message, .task = task,
-                             .each = each, .each_arg = arg};
+                             .each = each, .each_arg = arg, .state = UNDER_WAY};
     self.op.complete = on_complete;
     self.op.anywhere = true;
     weft__task_suspend(commit_op, &self);

@@ -139,7 +139,7 @@ struct weft__task *weft__ready_next(struct weft__worker *worker) {
 bool weft__ready_any(struct weft__worker *worker) {
     return worker->local.count > 0 || load_relaxed(&worker->lifo) || weft__ring_queue_count(&worker->ring) > 0 ||
            weft__deque_count(&worker->deque) > 0 || !weft__inbox_empty(&worker->inbox) ||
-           load_relaxed(&worker->runtime->injector.count) > 0;
+           load_relaxed(&worker->posted) || load_relaxed(&worker->runtime->injector.count) > 0;
 }
 
 /* ---- a stuck worker's ---- */

@@ -16,6 +16,7 @@ static int worker_init(struct weft__worker *worker, struct weft__runtime *runtim
     weft__inbox_init(&worker->inbox);
     weft__list_init(&worker->watchers);
     weft__timers_init(&worker->timers, weft__world_now());
+    atomic_init(&worker->host, weft__crowding_home(worker));
     worker->alone = worker->ring.alone = runtime->worker_count == 1;
     worker->loop = weft__loop_new(worker);
     if (!worker->loop) return -ENOMEM;

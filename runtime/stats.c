@@ -32,5 +32,6 @@ int weft_stats_get(weft_stats *stats) {
     stats->rescues = load_relaxed(&runtime->watchman.rescues);
     stats->stuck_workers = load_relaxed(&runtime->watchman.stuck);
     stats->blocked_workers = load_relaxed(&runtime->watchman.blocked);
+    stats->crowded_workers = load_relaxed(&runtime->crowd.crowded);
     return 0;
 }

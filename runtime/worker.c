@@ -156,6 +156,7 @@ void weft__worker_loop(struct weft__worker *worker) {
     do {
         counter_add(&worker->visible_tick, 1);
         take_inbox(worker);
+        weft__crowding_serve(worker);
         reap(worker);
         look_around(worker);
         bool worked = fire_timers(worker);

@@ -5,6 +5,7 @@
 #include <weft/loop.h>
 #include <weft/run.h>
 
+#include "crowding.h"
 #include "deadlock.h"
 #include "deque.h"
 #include "driver.h"
@@ -79,7 +80,10 @@ struct weft__worker {
     _Alignas(WEFT__CACHE_LINE) _Atomic uint32_t sleep_state; /* protocol in idle.h */
     struct weft__timers timers;
     struct weft__counters counters;
+    _Atomic(struct weft__worker *) host; /* who submits what tasks begin here: crowding.h */
+    _Atomic(struct weft__item *) posted; /* what others begin, and we submit */
     struct weft__watch watch;        /* watchman.h */
+    struct weft__crowding crowding;
     struct weft__watchdog watchdog;
 };
 
@@ -115,6 +119,7 @@ struct weft__runtime {
     struct weft__watchman watchman;
     struct weft__deadlock deadlock;
     struct weft__moderation moderation;
+    struct weft__crowd crowd;
     struct {
         _Alignas(WEFT__CACHE_LINE) weft__lock lock;
         struct weft__fifo queue;     /* lock: tasks from elsewhere, and what overflowed a ring */

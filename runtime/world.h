@@ -107,9 +107,12 @@ void weft__world_alarm_close(int alarm);
 /* Another thread of this process. `open`: something to watch it by, to be closed, or negative; asked once, so that
  * no descriptor number that the program has just freed is taken and given back behind its back. `runs`: whether
  * the thread is on a CPU or waits for one, as opposed to being blocked in a system call; false also if /proc is
- * not there. `signal`: for that thread alone. */
+ * not there. `delay`: for how many ns it has waited for a CPU since it began, the wait that goes on excepted; 0 if
+ * that is not counted. `signal`: for that thread alone. */
 int weft__world_thread_open(pid_t thread);
 bool weft__world_thread_runs(int thread);
+int weft__world_thread_open_delays(pid_t thread);
+int64_t weft__world_thread_delay(int delays);
 void weft__world_thread_close(int thread);
 void weft__world_thread_signal(pid_t thread, int number);
 /* No signal is delivered to the calling thread from here on. */

@@ -240,10 +240,24 @@ void weft__world_alarm_wait(int alarm) {
 
 void weft__world_alarm_close(int alarm) { close(alarm); }
 
-int weft__world_thread_open(pid_t thread) {
+static int open_of_thread(pid_t thread, const char *file) {
     char path[64];
-    snprintf(path, sizeof path, "/proc/self/task/%d/syscall", (int)thread);
+    snprintf(path, sizeof path, "/proc/self/task/%d/%s", (int)thread, file);
     return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+int weft__world_thread_open(pid_t thread) { return open_of_thread(thread, "syscall"); }
+
+int weft__world_thread_open_delays(pid_t thread) { return open_of_thread(thread, "schedstat"); }
+
+/* "ran waited timeslices" */
+int64_t weft__world_thread_delay(int delays) {
+    char text[64];
+    ssize_t count = pread(delays, text, sizeof text - 1, 0);
+    if (count <= 0) return 0;
+    text[count] = '\0';
+    const char *second = strchr(text, ' ');
+    return second ? strtoll(second, NULL, 10) : 0;
 }
 
 bool weft__world_thread_runs(int thread) {

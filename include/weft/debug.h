@@ -30,6 +30,7 @@ typedef struct weft_stats {
     uint64_t rescues;        /* times a worker was found stuck in a task, and its work was given to the others */
     unsigned stuck_workers;  /* stuck at this moment, */
     unsigned blocked_workers; /* and of these in a system call: see weft_to_thread for what belongs elsewhere */
+    unsigned crowded_workers; /* at this moment: wait for a CPU so often that others submit their operations */
 } weft_stats;
 
 /* Fills `stats` for the runtime of the calling task or callback. The counters of other workers are read

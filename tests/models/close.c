@@ -4,6 +4,8 @@
  * from what is new. Nothing ever comes to the old file, something in the end to the new one. A fourth thread may be
  * the watchman, who completes what lies in a queue, and may cancel the reader.
  *
+ * Each worker submits its operations itself, or has another one do that (runtime/crowding.h).
+ *
  * The driver asks the kernel at once, as epoll's, or later in its turn, as io_uring's; only the latter has a watchman.
  * The kernel orders nothing of its own accord: who looks for the file may find the old one, unless he is told
  * otherwise. The count of closes may be about to wrap, and the descriptor may be too high for the tables.
@@ -27,17 +29,20 @@
  *     NO_LOOK             io/fd_table.c weft__fd_closed_since  s/return count/return false/
  *     ODD_IS_NO_CLOSE     io/fd_table.c weft__fd_closed_since  s/before % 2 == 1 \|\| //
  *     ODD_ALONE           io/fd_table.c weft__fd_closed_since  s/ \|\| load_relaxed\(count\) != before//
- *     CLOSES_READ_LATE    io/op.c commit_op  /uint16_t closes/d;s/weft__fd_closed_since\(self->op.fd, closes/weft__fd_closed_since(self->op.fd, weft__fd_closes(self->op.fd)/
+ *     CLOSES_READ_LATE    io/op.c closed_meanwhile  s/self->closes/weft__fd_closes(self->op.fd)/
  *     NOBODY_LET_GO       io/close.c weft_close  /let_go/d
  *     NOBODY_ELSE         io/close.c let_go  s/i < runtime->worker_count/i < 1/
  *     CLOSED_BEFORE       io/close.c weft_close  /close_now\(fd\);$/d;s/let_go/int result = close_now(fd); let_go/
- *     NOT_POSTED          io/op.c commit_op  /store_relaxed/d
- *     NO_MESSAGE          io/op.c commit_op  /if \(closed\) run_message/d
+ *     NO_CANCEL           io/op.c submit  s/if \((.*)\) cancel.+;/\1;/
  *     NO_RETRY            io/op.c run_once  s/self.closing \? CLOSING : //
  *     RETRY_AT_ONCE       io/op.c weft__op_run_many  /do weft_yield/d;s/while \(weft__fd_closes.*;/weft_yield();/
  *     RESULT_UNORDERED    io/op.c on_complete  s/exchange_acq_rel\((.*), COMPLETED\)/atomic_exchange_explicit(\1, COMPLETED, memory_order_relaxed)/
  *     WOKEN_AT_ONCE       io/op.c on_complete  s/ != CANCEL_POSTED/ <= COMPLETED/
- *     SENT_AT_ONCE        io/op.c cancel  s/CANCEL_POSTED\)\) return/CANCEL_SENT)) return/
+ *     SENT_AT_ONCE        io/op.c cancel  s/CANCEL_POSTED\)\)/CANCEL_SENT))/
+ *     MESSAGE_TWICE       io/op.c cancel  /if \(state == POSTED\) return/d
+ *     CANCEL_UNSEEN       io/op.c run_posted  s/if \(cas_acq_rel.* && !closed\)/store_release(\&self->state, UNDER_WAY); if (!closed)/
+ *     CLOSE_UNSEEN        io/op.c run_posted  s/ && !closed\)/)/
+ *     HOST_WAKES_NOBODY   io/op.c run_posted  s/weft__task_wake\(self->task\)/(void)0/
  *     NOBODY_WAKES        io/op.c run_message  s/weft__task_wake\(self->task\)/(void)0/
  */
 #include "model.h"
@@ -106,6 +111,7 @@ int model_close(int fd) {
 
 static void finish(struct model_driver *driver, struct weft__op *op, int32_t result) {
     op->length = (uint32_t)result;
+    op->queued = false;
     weft__list_append(&driver->done, &op->link);
     fetch_add_relaxed(&driver->ready, 1);
 }
@@ -131,7 +137,10 @@ static void take(struct model_driver *driver, struct weft__op *op) {
     op->tag = (uint64_t)on;
     if (op->cancel_queued) finish(driver, op, -ECANCELED);
     else if (on == NO_FILE) finish(driver, op, -EBADF);
-    else weft__list_append(&driver->waiting, &op->link);
+    else {
+        op->queued = true;
+        weft__list_append(&driver->waiting, &op->link);
+    }
 }
 
 /* ---- the driver ---- */
@@ -153,9 +162,9 @@ static void flush(struct weft__driver *of) {
 
 static void submit(struct weft__driver *of, struct weft__op *op) {
     struct model_driver *driver = driver_of(of);
-    op->cancel_queued = op->rescued = false;
+    op->cancel_queued = op->rescued = op->queued = false;
     if (op->opcode != WEFT__OP_CANCEL_FD) {
-        model_assert(++asked[driver - drivers] <= 2);
+        model_assert(++asked[op->offset] <= 2);
         weft__fd_table_add(&driver->fds, op->fd, 1);
     }
     weft__list_append(&driver->prepared, &op->link);
@@ -168,7 +177,10 @@ static void cancel_op(struct weft__driver *of, struct weft__op *op) {
     weft__lock_acquire(&driver->lock);
     if (!op->rescued) {
         op->cancel_queued = true;
-        end_waiting(driver, ANY_FILE, -ECANCELED); /* there is no other one */
+        if (op->queued) {
+            weft__list_remove(&op->link);
+            finish(driver, op, -ECANCELED);
+        }
     }
     weft__lock_release(&driver->lock);
 }
@@ -211,6 +223,11 @@ void weft__worker_post(struct weft__worker *worker, struct weft__runnable *runna
     _Atomic(struct weft__item *) *newest = &inboxes[worker->index];
     runnable->link.next = load_relaxed(newest);
     while (!cas_acq_rel(newest, &runnable->link.next, &runnable->link)) continue; /* pairs with turn */
+}
+
+/* The host may be stuck, and another one serve. */
+void weft__crowding_post(struct weft__worker *host, struct weft__runnable *runnable) {
+    weft__worker_post(model_choose(2) ? host : &workers[model_choose(TASKS)], runnable);
 }
 
 void weft__task_wake(struct weft__task *task) {
@@ -293,6 +310,7 @@ static void before(void) {
         workers[i].index = i;
         workers[i].driver = &drivers[i].driver;
         workers[i].current = &tasks[i];
+        workers[i].host = &workers[(i + model_choose(2)) % TASKS];
         inboxes[i] = NULL;
     }
     closes[FD] = model_choose(2) ? 0 : UINT16_MAX - 1;
@@ -300,7 +318,7 @@ static void before(void) {
 
 static intptr_t read_once(unsigned me) {
     asked[me] = 0;
-    return weft__op_run((struct weft__op){.opcode = WEFT__OP_READ, .fd = FD});
+    return weft__op_run((struct weft__op){.opcode = WEFT__OP_READ, .fd = FD, .offset = me});
 }
 
 static void be_closer(void) {

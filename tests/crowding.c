@@ -1,0 +1,243 @@
+/* Workers that wait for a CPU (runtime/crowding.h): who is crowded, who submits for them, and that it works. */
+#define _GNU_SOURCE
+#include "structures.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <weft/io.h>
+
+#include "runtime/worker.h"
+
+/* ---- who ---- */
+
+enum { WORKERS = 3, LOOK = 20, CROWDED_FROM = LOOK / 4, CALM_LOOKS = 5 }; /* ms: see crowding.c */
+
+struct scene {
+    struct weft__runtime runtime;
+    struct weft__worker workers[WORKERS];
+    int64_t waited_ns[WORKERS];
+    int64_t now_ns;
+};
+
+/* The next look, before which they have waited for so many milliseconds. */
+static void look(struct scene *self, int first, int second, int third) {
+    int waits[] = {first, second, third};
+    for (unsigned i = 0; i < WORKERS; i++) {
+        int fd = self->workers[i].crowding.delays;
+        self->waited_ns[i] += WEFT_MS(waits[i]);
+        must(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+        must(dprintf(fd, "123 %ld 4\n", (long)self->waited_ns[i]) > 0);
+    }
+    self->now_ns += WEFT_MS(LOOK);
+    weft__crowding_look(&self->runtime, self->now_ns);
+}
+
+static bool hosted_by(struct scene *self, unsigned first, unsigned second, unsigned third) {
+    unsigned hosts[] = {first, second, third}, crowded = 0;
+    bool right = true;
+    for (unsigned i = 0; i < WORKERS; i++) {
+        struct weft__worker *host = &self->workers[hosts[i]];
+        if (hosts[i] == i) host = weft__crowding_home(host);
+        else crowded++;
+        right &= load_relaxed(&self->workers[i].host) == host;
+    }
+    return right && load_relaxed(&self->runtime.crowd.crowded) == crowded;
+}
+
+static void with_scene(void (*play)(struct scene *self)) {
+    struct scene *self = aligned_alloc(WEFT__CACHE_LINE, sizeof *self);
+    memset(self, 0, sizeof *self);
+    self->runtime.workers = self->workers;
+    self->runtime.worker_count = WORKERS;
+    for (unsigned i = 0; i < WORKERS; i++) {
+        self->workers[i].runtime = &self->runtime;
+        self->workers[i].index = i;
+        self->workers[i].crowding.delays = memfd_create("schedstat", MFD_CLOEXEC);
+    }
+    play(self);
+    for (unsigned i = 0; i < WORKERS; i++) close(self->workers[i].crowding.delays);
+    free(self);
+}
+
+static void begins_and_ends(struct scene *self) {
+    look(self, 0, CROWDED_FROM - 1, 0);
+    assert_true(hosted_by(self, 0, 1, 2));
+    look(self, 0, CROWDED_FROM, 0);
+    assert_true(hosted_by(self, 0, 0, 2));
+    for (int i = 1; i < CALM_LOOKS; i++) look(self, 0, 0, 0);
+    assert_true(hosted_by(self, 0, 0, 2));
+    look(self, 0, LOOK / 8 + 1, 0); /* not calm, so it is counted anew */
+    for (int i = 1; i < CALM_LOOKS; i++) look(self, 0, 0, 0);
+    assert_true(hosted_by(self, 0, 0, 2));
+    look(self, 0, 0, 0);
+    assert_true(hosted_by(self, 0, 1, 2));
+}
+
+static void test_begins_and_ends(void **state) {
+    (void)state;
+    with_scene(begins_and_ends);
+}
+
+static void one_is_left(struct scene *self) {
+    look(self, CROWDED_FROM + 2, CROWDED_FROM + 1, CROWDED_FROM + 2);
+    assert_true(hosted_by(self, 1, 1, 1));
+    look(self, CROWDED_FROM, CROWDED_FROM + 1, CROWDED_FROM + 1); /* whoever has waited least this time */
+    assert_true(hosted_by(self, 0, 0, 0));
+}
+
+static void test_one_is_left(void **state) {
+    (void)state;
+    with_scene(one_is_left);
+}
+
+static void hosts_take_turns(struct scene *self) {
+    look(self, LOOK, 0, LOOK);
+    assert_true(hosted_by(self, 1, 1, 1));
+    for (int i = 0; i < CALM_LOOKS; i++) look(self, LOOK, 0, 0);
+    assert_true(hosted_by(self, 1, 1, 2));
+}
+
+static void test_hosts_take_turns(void **state) {
+    (void)state;
+    with_scene(hosts_take_turns);
+}
+
+/* Looks in between are none, and a wait that nobody counts is none. */
+static void counts(struct scene *self) {
+    look(self, 0, 0, 0);
+    self->waited_ns[1] += WEFT_MS(LOOK);
+    weft__crowding_look(&self->runtime, self->now_ns + WEFT_MS(LOOK) - 1);
+    assert_true(hosted_by(self, 0, 1, 2));
+    look(self, 0, 0, 0);
+    assert_true(hosted_by(self, 0, 0, 2));
+}
+
+static void test_counts_since_the_last_look(void **state) {
+    (void)state;
+    with_scene(counts);
+}
+
+/* ---- on one CPU ---- */
+
+enum { PAIRS = 16, PATIENCE_S = 30 };
+
+static _Atomic bool enough;
+static _Atomic long exchanged;
+
+static intptr_t answer(void *arg) {
+    int fd = *(int *)arg;
+    unsigned char byte;
+    while (weft_recv(fd, &byte, 1, 0) == 1) {
+        byte++;
+        must_equal(weft_send(fd, &byte, 1, 0), 1);
+    }
+    return 0;
+}
+
+static intptr_t ask(void *arg) {
+    int fd = *(int *)arg;
+    for (unsigned char byte = 0, got; !atomic_load(&enough); byte++) {
+        must_equal(weft_send(fd, &byte, 1, 0), 1);
+        must_equal(weft_recv(fd, &got, 1, 0), 1);
+        must_equal(got, (unsigned char)(byte + 1));
+        atomic_fetch_add(&exchanged, 1);
+    }
+    must_equal(shutdown(fd, SHUT_RDWR), 0);
+    return 0;
+}
+
+static bool anybody_crowded(void) {
+    weft_stats stats;
+    must_equal(weft_stats_get(&stats), 0);
+    must(stats.crowded_workers <= 1);
+    return stats.crowded_workers == 1;
+}
+
+static intptr_t exchange(void *arg) {
+    int64_t end = weft_time() + WEFT_SEC(PATIENCE_S);
+    int fds[PAIRS][2];
+    weft_task *tasks[2 * PAIRS];
+    (void)arg;
+    for (int i = 0; i < PAIRS; i++) {
+        must_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
+        tasks[2 * i] = weft_create_task(weft_coroutine(answer, &fds[i][0]));
+        tasks[2 * i + 1] = weft_create_task(weft_coroutine(ask, &fds[i][1]));
+    }
+    while (!anybody_crowded() && weft_time() < end) must_equal(weft_sleep(WEFT_MS(1)), 0);
+    must(anybody_crowded());
+    for (long before = exchanged; exchanged < before + 1000;) must_equal(weft_sleep(WEFT_MS(1)), 0);
+    atomic_store(&enough, true);
+    for (int i = 0; i < 2 * PAIRS; i++) must_equal(weft_join(tasks[i]), 0);
+    for (int i = 0; i < 2 * PAIRS; i++) must_equal(weft_close(fds[i / 2][i % 2]), 0);
+    return 0;
+}
+
+static void test_goes_on_while_crowded(void **state) {
+    (void)state;
+    cpu_set_t before, one;
+    CPU_ZERO(&one);
+    must_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+    must_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, exchange, NULL), 0);
+    must_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
+/* ---- a host that is stuck ---- */
+
+#ifndef WEFT_FORCE_MIGRATION /* where every wake-up goes to it */
+
+enum { POSTS = 20 };
+
+static _Atomic bool computes, done;
+
+static intptr_t compute(void *arg) {
+    int64_t end = weft_time() + WEFT_SEC(PATIENCE_S);
+    (void)arg;
+    atomic_store(&computes, true);
+    while (!atomic_load(&done)) must(weft_time() < end);
+    return 0;
+}
+
+static intptr_t post_to_stuck(void *arg) {
+    int fds[2];
+    char byte;
+    (void)arg;
+    must_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    weft_task *task = weft_create_task(weft_coroutine(compute, NULL));
+    while (!atomic_load(&computes)) weft_yield();
+    for (int i = 0; i < POSTS; i++) {
+        struct weft__worker *self = weft__world_worker();
+        must_equal(write(fds[0], "x", 1), 1);
+        store_relaxed(&self->host, &self->runtime->workers[1 - self->index]);
+        must_equal(weft_recv(fds[1], &byte, 1, 0), 1);
+    }
+    atomic_store(&done, true);
+    must_equal(weft_join(task), 0);
+    must_equal(weft_close(fds[0]), 0);
+    must_equal(weft_close(fds[1]), 0);
+    return 0;
+}
+
+static void test_stuck_host(void **state) {
+    (void)state;
+    assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, post_to_stuck, NULL), 0);
+}
+#endif
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_begins_and_ends),
+        cmocka_unit_test(test_one_is_left),
+        cmocka_unit_test(test_hosts_take_turns),
+        cmocka_unit_test(test_counts_since_the_last_look),
+        cmocka_unit_test(test_goes_on_while_crowded),
+#ifndef WEFT_FORCE_MIGRATION
+        cmocka_unit_test(test_stuck_host),
+#endif
+    };
+    return run_group(tests);
+}

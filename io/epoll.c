@@ -13,13 +13,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "../runtime/assert.h"
 #include "../runtime/world.h"
+#include "doorbell.h"
 #include "driver.h"
 #include "fd_table.h"
 
@@ -34,13 +34,14 @@ struct descriptor {
 struct epoll {
     struct weft__driver driver;
     /* const after open */
-    int epoll, doorbell;
+    int epoll;
     /* owner only */
     struct descriptor *descriptors; /* by number, grown as needed */
     int descriptor_count;
     bool milliseconds;              /* this kernel has no epoll_pwait2 */
     struct weft__list done;         /* operations whose result stands in `length` */
     /* any thread */
+    struct weft__doorbell doorbell;
     struct weft__fd_table fds;
 };
 
@@ -228,12 +229,6 @@ static void cancel(struct weft__driver *driver, struct weft__op *op) {
 
 /* ---- reaping ---- */
 
-static void hear_doorbell(struct epoll *epoll) {
-    uint64_t rings;
-    ssize_t ignored = read(epoll->doorbell, &rings, sizeof rings);
-    (void)ignored; /* EAGAIN: heard already */
-}
-
 /* Retries what waits for one of `events`, in order. */
 static void retry(struct epoll *epoll, int fd, uint32_t events) {
     struct descriptor *descriptor = &epoll->descriptors[fd];
@@ -287,27 +282,31 @@ static unsigned poll_events(struct epoll *epoll, int64_t timeout_ns) {
     int count = wait_for_events(epoll, events, timeout_ns);
     weft__assert(count >= 0 || errno == EINTR);
     for (int i = 0; i < count; i++)
-        if (events[i].data.fd == epoll->doorbell) hear_doorbell(epoll);
+        if (events[i].data.fd == epoll->doorbell.fd) weft__doorbell_hear(&epoll->doorbell);
         else retry(epoll, events[i].data.fd, events[i].events);
     return deliver(epoll);
 }
 
-static unsigned reap(struct weft__driver *driver) { return poll_events(epoll_of(driver), 0); }
+static unsigned reap(struct weft__driver *driver) {
+    return weft__driver_any(driver) ? poll_events(epoll_of(driver), 0) : 0;
+}
 
 static void flush(struct weft__driver *driver) { (void)driver; /* submit has done all there is to do */ }
 
 static unsigned wait(struct weft__driver *driver, int64_t deadline_ns) {
     struct epoll *epoll = epoll_of(driver);
+    if (!weft__driver_any(driver)) {
+        weft__doorbell_wait(&epoll->doorbell, deadline_ns);
+        return 0;
+    }
     int64_t left = deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - weft__world_now();
-    if (left < 0 || !weft__list_empty(&epoll->done)) left = 0;
-    return poll_events(epoll, left);
+    if (left <= 0 || !weft__list_empty(&epoll->done) || !weft__doorbell_begin(&epoll->doorbell)) return reap(driver);
+    unsigned count = poll_events(epoll, left);
+    weft__doorbell_end(&epoll->doorbell);
+    return count;
 }
 
-static void wake(struct weft__driver *driver) {
-    uint64_t one = 1;
-    ssize_t written = write(epoll_of(driver)->doorbell, &one, sizeof one);
-    (void)written; /* EAGAIN: it is full, so it rings already */
-}
+static void wake(struct weft__driver *driver) { weft__doorbell_ring(&epoll_of(driver)->doorbell); }
 
 static enum weft__pending pending(struct weft__driver *driver, int fd) {
     return weft__fd_table_look(&epoll_of(driver)->fds, fd);
@@ -325,7 +324,7 @@ static void unbind_thread(struct weft__driver *driver) { (void)driver; }
 static void close_epoll(struct weft__driver *driver) {
     struct epoll *epoll = epoll_of(driver);
     close(epoll->epoll);
-    close(epoll->doorbell);
+    weft__doorbell_close(&epoll->doorbell);
     weft__fd_table_fini(&epoll->fds);
     free(epoll->descriptors);
     free(epoll);
@@ -349,27 +348,23 @@ int weft__epoll_open(struct weft__driver **driver) {
     if (!epoll) return -ENOMEM;
     epoll->driver.ops = &ops;
     weft__list_init(&epoll->done);
-    struct epoll_event event = {.events = EPOLLIN};
     int error = weft__fd_table_init(&epoll->fds);
     if (error) goto out_free;
+    error = weft__doorbell_open(&epoll->doorbell);
+    if (error) goto out_table;
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = epoll->doorbell.fd};
     epoll->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll->epoll < 0) goto out_table;
-    epoll->doorbell = event.data.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (epoll->doorbell < 0) goto out_epoll;
-    if (epoll_ctl(epoll->epoll, EPOLL_CTL_ADD, epoll->doorbell, &event) < 0) goto out_doorbell;
+    if (epoll->epoll < 0 || epoll_ctl(epoll->epoll, EPOLL_CTL_ADD, epoll->doorbell.fd, &event) < 0) {
+        error = -errno;
+        goto out_epoll;
+    }
     *driver = &epoll->driver;
     return 0;
 
-out_doorbell:
-    error = -errno;
-    close(epoll->doorbell);
-    errno = -error;
 out_epoll:
-    error = -errno;
-    close(epoll->epoll);
-    errno = -error;
+    if (epoll->epoll >= 0) close(epoll->epoll);
+    weft__doorbell_close(&epoll->doorbell);
 out_table:
-    error = -errno;
     weft__fd_table_fini(&epoll->fds);
 out_free:
     free(epoll);

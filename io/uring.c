@@ -21,7 +21,7 @@
  *     W1 waiting := true                           R1 lock
  *     W2 wait until the lock is free               R2 waiting? then unlock, and leave
  *     W3 something in `left`: do not sleep         R3 drain
- *     W4 enter; waiting := false                   R4 unlock
+ *     W4 sleep; waiting := false                   R4 unlock
  *
  * W1, W2, R1 and R2 are seq_cst: either W2 sees R1, and W3 what R3 left, or R2 sees W1. tests/models/rescue.pml checks it.
  *
@@ -31,7 +31,7 @@
  * is over (or cancels it already, and then io/op.c keeps it in place).
  *
  * user_data is the operation's address with a 16-bit generation on top, so that a cancel that arrives late
- * cannot hit the next operation at the same address. The doorbell is an eventfd with a one-shot poll: it
+ * cannot hit the next operation at the same address. The doorbell (doorbell.h) has a one-shot poll: its eventfd
  * stays readable from the write until the poll has been seen and the eventfd read, so no ring is lost. */
 #define _GNU_SOURCE
 #include <liburing.h>
@@ -39,12 +39,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../runtime/assert.h"
 #include "../runtime/world.h"
+#include "doorbell.h"
 #include "driver.h"
 #include "fd_table.h"
 
@@ -68,7 +68,6 @@ struct uring {
     struct weft__driver driver;
     /* const after open */
     struct io_uring ring;
-    int doorbell;
     unsigned wait_flags;
     /* owner only */
     struct weft__list backlog;    /* operations that found no room */
@@ -89,6 +88,7 @@ struct uring {
     _Atomic uint32_t left_count;  /* written under cq_lock */
     struct io_uring_cqe left[LEFT_MOST]; /* cq_lock */
     /* any thread */
+    struct weft__doorbell doorbell;
     struct weft__fd_table fds;
 };
 
@@ -257,16 +257,9 @@ static void submit_waiting(struct uring *uring) {
 static void arm_doorbell(struct uring *uring) {
     struct io_uring_sqe *sqe = uring->doorbell_armed ? NULL : get_sqe(uring);
     if (!sqe) return; /* armed already, or no room: then there is work, and the next turn arms it */
-    io_uring_prep_poll_add(sqe, uring->doorbell, POLLIN);
+    io_uring_prep_poll_add(sqe, uring->doorbell.fd, POLLIN);
     io_uring_sqe_set_data64(sqe, TAG_DOORBELL);
     uring->doorbell_armed = true;
-}
-
-static void hear_doorbell(struct uring *uring) {
-    uint64_t rings;
-    ssize_t ignored = read(uring->doorbell, &rings, sizeof rings);
-    (void)ignored; /* EAGAIN: heard already */
-    uring->doorbell_armed = false;
 }
 
 /* Whether unbind ended the operation before it had done anything. */
@@ -289,7 +282,8 @@ static struct weft__op *returned_op(uint64_t tag) {
 static void dispatch(struct uring *uring, uint64_t tag, int32_t result, uint32_t flags) {
     if (tag == TAG_IGNORE) return;
     if (tag == TAG_DOORBELL) {
-        hear_doorbell(uring);
+        weft__doorbell_hear(&uring->doorbell);
+        uring->doorbell_armed = false;
         return;
     }
     struct weft__op *op = returned_op(tag);
@@ -386,25 +380,31 @@ static bool keep_watchman_out(struct uring *uring) {
     return load_relaxed(&uring->left_count) == 0; /* W3 */
 }
 
+static void sleep_in_kernel(struct uring *uring, int64_t left_ns) {
+    struct __kernel_timespec timeout = {left_ns / 1000000000, left_ns % 1000000000};
+    struct io_uring_getevents_arg arg = {.ts = left_ns == INT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout};
+    if (!weft__doorbell_begin(&uring->doorbell)) return;
+    enter(uring, 1, IORING_ENTER_EXT_ARG | uring->wait_flags, &arg);
+    weft__doorbell_end(&uring->doorbell);
+}
+
 static unsigned wait(struct weft__driver *driver, int64_t deadline_ns) {
     struct uring *uring = uring_of(driver);
-    arm_doorbell(uring);
-    bool must_not_sleep = !uring->doorbell_armed || !weft__list_empty(&uring->backlog) ||
+    bool any = weft__driver_any(driver) || io_uring_sq_ready(&uring->ring) > 0;
+    if (any) arm_doorbell(uring);
+    bool must_not_sleep = (any && !uring->doorbell_armed) || !weft__list_empty(&uring->backlog) ||
                           !weft__list_empty(&uring->cancels);
     int64_t left = deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - weft__world_now();
     if (must_not_sleep || left <= 0) return reap(driver);
-    struct __kernel_timespec timeout = {left / 1000000000, left % 1000000000};
-    struct io_uring_getevents_arg arg = {.ts = left == INT64_MAX ? 0 : (uint64_t)(uintptr_t)&timeout};
-    if (keep_watchman_out(uring)) enter(uring, 1, IORING_ENTER_EXT_ARG | uring->wait_flags, &arg); /* W4 */
+    if (keep_watchman_out(uring)) { /* W4 */
+        if (any) sleep_in_kernel(uring, left);
+        else weft__doorbell_wait(&uring->doorbell, deadline_ns);
+    }
     store_release(&uring->waiting, false); /* pairs with R2 */
     return drain(uring);
 }
 
-static void wake(struct weft__driver *driver) {
-    uint64_t one = 1;
-    ssize_t written = write(uring_of(driver)->doorbell, &one, sizeof one);
-    (void)written; /* EAGAIN: it is full, so it rings already */
-}
+static void wake(struct weft__driver *driver) { weft__doorbell_ring(&uring_of(driver)->doorbell); }
 
 static enum weft__pending pending(struct weft__driver *driver, int fd) {
     return weft__fd_table_look(&uring_of(driver)->fds, fd);
@@ -497,7 +497,7 @@ static void unbind_thread(struct weft__driver *driver) {
 static void close_uring(struct weft__driver *driver) {
     struct uring *uring = uring_of(driver);
     if (uring->bound) close_ring(uring);
-    close(uring->doorbell);
+    weft__doorbell_close(&uring->doorbell);
     weft__fd_table_fini(&uring->fds);
     free(uring);
 }
@@ -554,8 +554,9 @@ int weft__uring_open(struct weft__driver **driver) {
     uring->driver.ops = &ops;
     weft__list_init(&uring->backlog);
     weft__list_init(&uring->cancels);
-    uring->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int error = uring->doorbell < 0 ? -errno : weft__fd_table_init(&uring->fds);
+    int error = weft__doorbell_open(&uring->doorbell);
+    if (error) goto out_free;
+    error = weft__fd_table_init(&uring->fds);
     if (error) goto out_doorbell;
     error = bind_thread(&uring->driver);
     if (error) goto out_table;
@@ -565,7 +566,8 @@ int weft__uring_open(struct weft__driver **driver) {
 out_table:
     weft__fd_table_fini(&uring->fds);
 out_doorbell:
-    if (uring->doorbell >= 0) close(uring->doorbell);
+    weft__doorbell_close(&uring->doorbell);
+out_free:
     free(uring);
     return error;
 }

@@ -13,19 +13,13 @@ _Alignas(WEFT__CACHE_LINE) _Atomic uint32_t weft__elsewhere;
 
 /* ---- the workers ---- */
 
-static bool any_operation(struct weft__driver *driver) {
-    struct weft__driver_counters *counters = &driver->counters;
-    uint64_t over = load_relaxed(&counters->completions) + load_relaxed(&counters->rescued);
-    return load_relaxed(&counters->submissions) != over;
-}
-
 static bool everybody(struct weft__runtime *runtime, uint64_t asleep) {
     return (uint32_t)asleep == runtime->worker_count;
 }
 
 bool weft__deadlock_sleep(struct weft__worker *worker) {
     struct weft__runtime *runtime = worker->runtime;
-    if (any_operation(worker->driver)) return false;
+    if (weft__driver_any(worker->driver)) return false;
     uint64_t before = atomic_fetch_add_explicit(&runtime->deadlock.asleep, FALL + 1, memory_order_seq_cst); /* F1 */
     if (everybody(runtime, before + 1)) weft__watchman_see(&runtime->watchman); /* F2; pairs with B2 */
     return true;

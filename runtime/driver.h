@@ -105,6 +105,13 @@ struct weft__driver {
     struct weft__driver_counters counters;
 };
 
+/* Whether any operation is under way. Thread: the owner. */
+static inline bool weft__driver_any(struct weft__driver *driver) {
+    struct weft__driver_counters *counters = &driver->counters;
+    uint64_t over = load_relaxed(&counters->completions) + load_relaxed(&counters->rescued);
+    return load_relaxed(&counters->submissions) != over;
+}
+
 /* Opens a driver for the calling thread: by name, or with NULL the best that this kernel allows.
  * 0 or -errno (-EINVAL: no such driver). `notice`: say on stderr why another one was taken. */
 int weft__driver_open(const char *name, bool notice, struct weft__driver **driver);

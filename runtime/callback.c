@@ -118,6 +118,7 @@ static struct callback *callback_new(void (*fn)(void *arg), void *arg, weft_cont
 /* What the public calls differ in. */
 struct request {
     bool threadsafe;
+    bool due;               /* when_ns is over */
     int64_t when_ns;        /* negative: soon */
     weft_context *context;
     const void *site;
@@ -137,7 +138,7 @@ static weft_handle schedule(weft_loop *loop, struct request request, void (*fn)(
     if (self && when_ns >= 0) {
         weft__timer_init(&self->timer, &target->timers, fire);
         self->timer.own_worker = true;
-        if (when_ns <= weft__world_now()) weft__timer_arm_due(&self->timer, when_ns); /* L5: in the next turn */
+        if (request.due) weft__timer_arm_due(&self->timer, when_ns); /* L5: in the next turn */
         else weft__timer_arm(&self->timer, when_ns);
         if (weft__world_worker() != target) weft__idle_notify_worker(target); /* it may sleep for longer */
     } else if (self && weft__world_worker() == target) {
@@ -158,29 +159,31 @@ weft_handle weft_loop_call_soon_with(weft_loop *loop, weft_context *context, voi
 }
 
 weft_handle weft_loop_call_soon_threadsafe(weft_loop *loop, void (*fn)(void *arg), void *arg) {
-    return schedule(loop, (struct request){true, SOON, NULL, WEFT__SITE()}, fn, arg);
+    return schedule(loop, (struct request){.threadsafe = true, .when_ns = SOON, .site = WEFT__SITE()}, fn, arg);
 }
 
-static weft_handle call_at(weft_loop *loop, int64_t when_ns, weft_context *context, const void *site,
+static weft_handle call_at(weft_loop *loop, int64_t now_ns, int64_t when_ns, weft_context *context, const void *site,
                            void (*fn)(void *arg), void *arg) {
     static const int64_t never_ns = INT64_MAX - (INT64_C(1) << WEFT__WHEEL_TICK_SHIFT) * 2;
     if (when_ns < 0) when_ns = 0;
-    return schedule(loop, (struct request){false, when_ns < never_ns ? when_ns : never_ns, context, site}, fn, arg);
+    struct request request = {.due = when_ns <= now_ns, .when_ns = when_ns < never_ns ? when_ns : never_ns,
+                              .context = context, .site = site};
+    return schedule(loop, request, fn, arg);
 }
 
 weft_handle weft_loop_call_at_with(weft_loop *loop, int64_t when_ns, weft_context *context, void (*fn)(void *arg),
                                    void *arg) {
-    return call_at(loop, when_ns, context, WEFT__SITE(), fn, arg);
+    return call_at(loop, weft__world_now(), when_ns, context, WEFT__SITE(), fn, arg);
 }
 
 weft_handle weft_loop_call_at(weft_loop *loop, int64_t when_ns, void (*fn)(void *arg), void *arg) {
-    return call_at(loop, when_ns, NULL, WEFT__SITE(), fn, arg);
+    return call_at(loop, weft__world_now(), when_ns, NULL, WEFT__SITE(), fn, arg);
 }
 
 weft_handle weft_loop_call_later(weft_loop *loop, int64_t delay_ns, void (*fn)(void *arg), void *arg) {
     int64_t now = weft__world_now();
     int64_t when_ns = delay_ns > INT64_MAX - now ? INT64_MAX : now + delay_ns;
-    return call_at(loop, when_ns, NULL, WEFT__SITE(), fn, arg);
+    return call_at(loop, now, when_ns, NULL, WEFT__SITE(), fn, arg);
 }
 
 /* ---- handles ---- */

@@ -33,19 +33,9 @@ struct operation {
     int32_t result;
     uint16_t closes; /* of the descriptor, when the operation began: fd_table.h */
     _Atomic uint8_t state;
-    bool closing; /* cancelled by ourselves: somebody closes the descriptor, or what had its number before */
+    bool again; /* ended by ourselves, to be begun anew: somebody closes the descriptor, or what had its number before; or
+                 * another worker shall host it */
 };
-
-static void on_complete(struct weft__op *op, int32_t result, bool more) {
-    struct operation *self = weft__container_of(op, struct operation, op);
-    if (more) {
-        self->each(self->each_arg, result);
-        return;
-    }
-    self->result = result;
-    /* pairs with the CAS in cancel */
-    if (exchange_acq_rel(&self->state, COMPLETED) != CANCEL_POSTED) weft__task_wake(self->task);
-}
 
 static void run_message(struct weft__worker *worker, struct weft__runnable *runnable) {
     struct operation *self = weft__container_of(runnable, struct operation, message);
@@ -69,7 +59,27 @@ static void cancel(struct weft__wait *wait) {
 /* Notes it, if so. */
 static bool closed_meanwhile(struct operation *self) {
     if (!weft__fd_closed_since(self->op.fd, self->closes)) return false;
-    return self->closing = true;
+    return self->again = true;
+}
+
+/* Who is to submit what begins on `worker`. What wakes a pinned task with each completion is better off at home. */
+static struct weft__worker *host_of(const struct operation *self, struct weft__worker *worker) {
+    struct weft__worker *home = self->task->pinned ? self->task->pinned : worker;
+    return self->task->pinned && !self->each ? home : load_relaxed(&home->host);
+}
+
+static void on_complete(struct weft__op *op, int32_t result, bool more) {
+    struct operation *self = weft__container_of(op, struct operation, op);
+    if (more) {
+        self->each(self->each_arg, result);
+        if (host_of(self, self->worker) == self->worker) return;
+        self->again = true;
+        cancel(&self->wait);
+        return;
+    }
+    self->result = result;
+    /* pairs with the CAS in cancel */
+    if (exchange_acq_rel(&self->state, COMPLETED) != CANCEL_POSTED) weft__task_wake(self->task);
 }
 
 /* By the operation's worker, in its scheduler: it does not complete before that is back in its loop. */
@@ -96,7 +106,7 @@ static void run_posted(struct weft__worker *worker, struct weft__runnable *runna
 static bool commit_op(struct weft__task *task, void *arg) {
     struct operation *self = arg;
     struct weft__worker *worker = weft__world_worker();
-    struct weft__worker *host = task->pinned ? worker : load_relaxed(&worker->host);
+    struct weft__worker *host = host_of(self, worker);
     self->closes = weft__fd_closes(self->op.fd);
     if (host != worker) {
         self->message.run = run_posted;
@@ -115,7 +125,7 @@ static bool cancelled(struct weft__task *task, const struct weft__op *op) {
     return op->keep_request ? weft__cancel_pending(task) : weft__cancel_consume(task);
 }
 
-#define CLOSING ((intptr_t)INT32_MAX + 1) /* no operation's result */
+#define AGAIN ((intptr_t)INT32_MAX + 1) /* no operation's result */
 
 static intptr_t run_once(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg) {
     struct weft__task *task = weft__op_task();
@@ -133,13 +143,13 @@ static intptr_t run_once(struct weft__op op, void (*each)(void *arg, int32_t res
     }
     if (self.result != -ECANCELED) return self.result;
     if (cancelled(task, &op)) return -ECANCELED;
-    return self.closing ? CLOSING : -EBADF; /* -EBADF: weft_close took the descriptor */
+    return self.again ? AGAIN : -EBADF; /* -EBADF: weft_close took the descriptor */
 }
 
 /* A number is free for others some time before close(2) returns: so the kernel is asked again when that is over. */
 intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg) {
     intptr_t result;
-    while ((result = run_once(op, each, arg)) == CLOSING)
+    while ((result = run_once(op, each, arg)) == AGAIN)
         do weft_yield();
         while (weft__fd_closes(op.fd) % 2 == 1);
     return result;

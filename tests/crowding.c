@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "structures.h"
 
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -228,6 +229,62 @@ static void test_stuck_host(void **state) {
 }
 #endif
 
+/* ---- a server's accepts ---- */
+
+enum { CONNECTIONS = 40 };
+
+static void note_port(void *port, int number) { weft_future_set_result(port, number); }
+
+static intptr_t hang_up(void *fd) { return weft_close((int)(intptr_t)fd); }
+
+static intptr_t serve(void *port) {
+    weft_serve_options options = {.ready = note_port, .ready_arg = port};
+    return weft_serve_tcp("127.0.0.1:0", hang_up, &options);
+}
+
+static void connect_once(int port) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    char byte;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must_equal(weft_connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    must_equal(weft_recv(fd, &byte, 1, 0), 0);
+    must_equal(weft_close(fd), 0);
+}
+
+/* The one has all the operations. There is no watchman who would change that. */
+static void give_all_to(struct weft__runtime *runtime, unsigned index) {
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        store_relaxed(&runtime->workers[i].host, &runtime->workers[index]);
+}
+
+/* Each listener has had connections. */
+static intptr_t move_accepts(void *arg) {
+    struct weft__runtime *runtime = weft__world_worker()->runtime;
+    weft_future *port = weft_future_new();
+    weft_task *server = weft_spawn(serve, port);
+    int number = (int)weft_join(port);
+    (void)arg;
+    for (unsigned host = 0; host < 3; host++) {
+        give_all_to(runtime, host % 2);
+        for (int i = 0; i < CONNECTIONS; i++) connect_once(number);
+        int64_t end = weft_time() + WEFT_SEC(PATIENCE_S);
+        while (weft__driver_any(runtime->workers[1 - host % 2].driver)) {
+            must(weft_time() < end);
+            must_equal(weft_sleep(WEFT_MS(1)), 0);
+        }
+    }
+    weft_cancel(server);
+    must_equal(weft_join(server), -ECANCELED);
+    return 0;
+}
+
+static void test_accepts_move(void **state) {
+    (void)state;
+    weft_options options = {.workers = 2, .no_rescue = true};
+    assert_int_equal(weft_run_fn_with(options, move_accepts, NULL), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_begins_and_ends),
@@ -235,6 +292,7 @@ int main(void) {
         cmocka_unit_test(test_hosts_take_turns),
         cmocka_unit_test(test_counts_since_the_last_look),
         cmocka_unit_test(test_goes_on_while_crowded),
+        cmocka_unit_test(test_accepts_move),
 #ifndef WEFT_FORCE_MIGRATION
         cmocka_unit_test(test_stuck_host),
 #endif

@@ -34,7 +34,7 @@
  *     NOBODY_ELSE         io/close.c let_go  s/i < runtime->worker_count/i < 1/
  *     CLOSED_BEFORE       io/close.c weft_close  /close_now\(fd\);$/d;s/let_go/int result = close_now(fd); let_go/
  *     NO_CANCEL           io/op.c submit  s/if \((.*)\) cancel.+;/\1;/
- *     NO_RETRY            io/op.c run_once  s/self.closing \? CLOSING : //
+ *     NO_RETRY            io/op.c run_once  s/self.again \? AGAIN : //
  *     RETRY_AT_ONCE       io/op.c weft__op_run_many  /do weft_yield/d;s/while \(weft__fd_closes.*;/weft_yield();/
  *     RESULT_UNORDERED    io/op.c on_complete  s/exchange_acq_rel\((.*), COMPLETED\)/atomic_exchange_explicit(\1, COMPLETED, memory_order_relaxed)/
  *     WOKEN_AT_ONCE       io/op.c on_complete  s/ != CANCEL_POSTED/ <= COMPLETED/

@@ -33,7 +33,7 @@ weft_future *weft_coroutine_copy(const char *name, weft_fn *fn, const void *args
     }
     if (args_bytes) memcpy(copy, args, args_bytes);
     if (fits) task->future.arg_kind = WEFT__ARG_INLINE;
-    else weft__task_set_arg(task, WEFT__ARG_OWNED, copy);
+    else weft__task_own_arg(task, copy);
     return publish(task);
 }
 
@@ -41,7 +41,7 @@ weft_future *weft_coroutine(weft_fn *fn, void *arg) {
     if (!fn) return weft__future_failed(-EINVAL);
     struct weft__task *task = begin(NULL, fn, WEFT__SITE());
     if (!task) return weft__future_failed(-ENOMEM);
-    weft__task_set_arg(task, WEFT__ARG_VALUE, arg);
+    weft__task_set_arg(task, arg);
     return publish(task);
 }
 

@@ -57,7 +57,10 @@ enum weft__kind { WEFT__KIND_FUTURE, WEFT__KIND_TASK, WEFT__KIND_IMMORTAL, WEFT_
 
 struct weft_future {
     _Atomic uint64_t state;
-    intptr_t result;              /* written before DONE */
+    union {
+        intptr_t result;          /* written before DONE */
+        void *arg;                /* of a task that has not started, if it is WEFT__ARG_VALUE */
+    };
     struct weft__waiter *waiters; /* LOCKED; newest first */
     _Atomic(const char *) message; /* of the last cancel request that had one; borrowed for ever */
     const void *site;             /* const once shared: the call that made it; NULL outside debug mode */

@@ -37,7 +37,7 @@ static intptr_t run_adopted(void *arg) {
 
 struct weft__task *weft__parallel_adopt(struct weft__runtime *runtime, struct weft__task *task, uintptr_t item) {
     weft__task_init(task, "parallel", run_adopted);
-    weft__task_set_arg(task, WEFT__ARG_VALUE, (void *)(item & ~(uintptr_t)1));
+    weft__task_set_arg(task, (void *)(item & ~(uintptr_t)1));
     task->must_start = true; /* its joiner waits for the call, not for the task */
     task->runtime = runtime;
     task->future.stack_class = (uint8_t)runtime->default_class;

@@ -51,8 +51,8 @@ struct weft__host {
 };
 
 enum weft__arg {
-    WEFT__ARG_VALUE,  /* inline_arg holds the argument, a pointer of the user's */
-    WEFT__ARG_OWNED,  /* the same, but freed with the record */
+    WEFT__ARG_VALUE,  /* a pointer of the user's: future.arg, so that the third cache line is not touched */
+    WEFT__ARG_OWNED,  /* inline_arg holds the argument, a pointer, which is freed with the record */
     WEFT__ARG_INLINE, /* the argument is the address of inline_arg */
     WEFT__ARG_HOLDS_FUTURE, /* the same; it begins with a reference to a future, or NULL */
 };
@@ -103,13 +103,23 @@ static inline bool weft__is_temporary(weft_future *future) {
     return task ? !task->runtime : weft__is_temporary_future(future);
 }
 
+/* Of a task that has not run yet; afterwards only what is in inline_arg. */
 static inline void *weft__task_arg(struct weft__task *task) {
-    return task->future.arg_kind >= WEFT__ARG_INLINE ? task->inline_arg : *(void **)(void *)task->inline_arg;
+    switch ((enum weft__arg)task->future.arg_kind) {
+    case WEFT__ARG_VALUE: return task->future.arg;
+    case WEFT__ARG_OWNED: return *(void **)(void *)task->inline_arg;
+    default: return task->inline_arg;
+    }
 }
 
-/* Makes `arg` the argument: a pointer of the user's, or one to be freed with the record. */
-static inline void weft__task_set_arg(struct weft__task *task, enum weft__arg kind, void *arg) {
-    task->future.arg_kind = (uint8_t)kind;
+static inline void weft__task_set_arg(struct weft__task *task, void *arg) {
+    task->future.arg_kind = WEFT__ARG_VALUE;
+    task->future.arg = arg;
+}
+
+/* A block from malloc. */
+static inline void weft__task_own_arg(struct weft__task *task, void *arg) {
+    task->future.arg_kind = WEFT__ARG_OWNED;
     *(void **)(void *)task->inline_arg = arg;
 }
 

@@ -1,7 +1,7 @@
 /* Signals as callbacks of a loop, and SIGINT as asyncio.run treats it.
  *
  * The kernel may pick any thread to run a handler. It only posts the signal's runnable, which is set aside here,
- * to the loop's inbox: a CAS, and a write to an eventfd if the loop sleeps; both are async-signal-safe. While a
+ * to the loop's inbox: a CAS, and a system call if the loop sleeps; both are async-signal-safe. While a
  * runnable waits to be run, further signals of its number are one with it, as POSIX signals are anyway.
  *
  * A handler may still run on another thread when its signal has been removed: `inside` counts handlers, and

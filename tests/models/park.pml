@@ -22,7 +22,7 @@ mtype = {AWAKE, SLEEPING, NOTIFIED, NOTIFIED_TO_SEARCH};
 
 mtype state[WORKERS] = AWAKE;
 bool idle_bit[WORKERS];        /* idle.bits */
-bool doorbell[WORKERS];     /* the eventfd: stays rung until it is heard */
+bool doorbell[WORKERS];     /* io/doorbell.h: stays rung until it is heard */
 bool counted[WORKERS];      /* worker->searching */
 byte searching;             /* idle.searching */
 byte work;                  /* the injector */

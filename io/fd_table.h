@@ -10,7 +10,8 @@
  *
  * If C3 does not see the operation, S3 sees C1, perhaps C5. Then either S0 saw less, or C1 itself, and the submitter
  * cancels his operation: it may wait on a descriptor that is no more. Or S0 saw C5, and the descriptor is a new one. (Two
- * that close the same descriptor at once are on their own.)
+ * that close the same descriptor at once are on their own.) An operation that is posted to a host (op.c) is not counted
+ * before that submits it, S1 to S3, and asks before as well: S0 is the task's.
  *
  * tests/models/close.c runs this, op.c and close.c in many interleavings, with a mutant for each step. */
 #ifndef WEFT_IO_FD_TABLE_H

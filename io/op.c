@@ -33,8 +33,8 @@ struct operation {
     int32_t result;
     uint16_t closes; /* of the descriptor, when the operation began: fd_table.h */
     _Atomic uint8_t state;
-    bool again; /* ended by ourselves, to be begun anew: somebody closes the descriptor, or what had its number before; or
-                 * another worker shall host it */
+    bool again; /* ended by ourselves: somebody closes the descriptor, or what had its number before; or another worker
+                 * shall host it */
 };
 
 static void run_message(struct weft__worker *worker, struct weft__runnable *runnable) {
@@ -56,7 +56,7 @@ static void cancel(struct weft__wait *wait) {
     else weft__worker_post(self->worker, &self->message);
 }
 
-/* Notes it, if so. */
+/* Since the operation began; notes it, if so. */
 static bool closed_meanwhile(struct operation *self) {
     if (!weft__fd_closed_since(self->op.fd, self->closes)) return false;
     return self->again = true;
@@ -82,10 +82,11 @@ static void on_complete(struct weft__op *op, int32_t result, bool more) {
     if (exchange_acq_rel(&self->state, COMPLETED) != CANCEL_POSTED) weft__task_wake(self->task);
 }
 
-/* By the operation's worker, in its scheduler: it does not complete before that is back in its loop. */
-static void submit(struct operation *self) {
+/* By the operation's worker, in its scheduler: unless it is cancelled it does not complete before that is back in its
+ * loop. Returns whether it is to be cancelled. */
+static bool submit(struct operation *self) {
     self->worker->driver->ops->submit(self->worker->driver, &self->op);
-    if (closed_meanwhile(self)) cancel(&self->wait);
+    return closed_meanwhile(self);
 }
 
 /* Nothing else is to be done for what has COMPLETED before; and a number that was closed may be another file's by now. */
@@ -96,7 +97,7 @@ static void run_posted(struct weft__worker *worker, struct weft__runnable *runna
     self->message.run = run_message;
     bool closed = closed_meanwhile(self);
     if (cas_acq_rel(&self->state, &posted, closed ? COMPLETED : UNDER_WAY) && !closed) { /* pairs with cancel */
-        submit(self);
+        if (submit(self)) cancel(&self->wait);
         return;
     }
     self->result = -ECANCELED;
@@ -116,13 +117,20 @@ static bool commit_op(struct weft__task *task, void *arg) {
         return true;
     }
     self->worker = worker;
-    submit(self);
-    weft__wait_publish(task, &self->wait);
+    bool closed = submit(self);
+    if (closed) store_relaxed(&self->state, CANCEL_POSTED); /* nobody knows it yet; and it stays until the message has run */
+    weft__wait_publish(task, &self->wait); /* else the operation may be gone from here on */
+    if (closed) run_message(worker, &self->message);
     return true;
 }
 
 static bool cancelled(struct weft__task *task, const struct weft__op *op) {
     return op->keep_request ? weft__cancel_pending(task) : weft__cancel_consume(task);
+}
+
+/* Whether the descriptor that the operation began with is no more: not what had its number before (fd_table.h). */
+static bool own_closed(const struct operation *self) {
+    return self->closes % 2 == 0 && weft__fd_closed_since(self->op.fd, self->closes);
 }
 
 #define AGAIN ((intptr_t)INT32_MAX + 1) /* no operation's result */
@@ -143,7 +151,7 @@ static intptr_t run_once(struct weft__op op, void (*each)(void *arg, int32_t res
     }
     if (self.result != -ECANCELED) return self.result;
     if (cancelled(task, &op)) return -ECANCELED;
-    return self.again ? AGAIN : -EBADF; /* -EBADF: weft_close took the descriptor */
+    return self.again && !own_closed(&self) ? AGAIN : -EBADF; /* -EBADF: weft_close took the descriptor */
 }
 
 /* A number is free for others some time before close(2) returns: so the kernel is asked again when that is over. */

@@ -3,7 +3,8 @@
  *     weft_recv -> weft__op_run -> [scheduler] commit: driver.submit -> ... -> driver.reap -> complete
  *               <- the task, woken                                                          <-
  *
- * The operation lives on the task's stack, and belongs to the driver of the worker that submitted it. The
+ * The operation lives on the task's stack, and belongs to the driver of the worker that submitted it: the one that the
+ * task runs on, or that one's host (runtime/crowding.h), and then a message goes there from the commit. The
  * task continues, perhaps on another worker, after the operation's own completion, never after the
  * cancel's. */
 #ifndef WEFT_IO_OP_H
@@ -16,7 +17,7 @@
 intptr_t weft__op_run(struct weft__op op);
 
 /* The same for an operation that completes many times: each(arg, result) for every completion but the last,
- * whose result is returned. Thread of each: the worker's scheduler or, if the worker is stuck, the watchman's,
+ * whose result is returned. Thread of each: the submitter's scheduler or, if it is stuck, the watchman's,
  * which is no worker; one call at a time. */
 intptr_t weft__op_run_many(struct weft__op op, void (*each)(void *arg, int32_t result), void *arg);
 

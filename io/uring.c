@@ -23,6 +23,7 @@
  *     W3 something in `left`: do not sleep         R3 drain
  *     W4 sleep; waiting := false                   R4 unlock
  *
+ * Without operations under way it sleeps on a futex instead, which no completion ends: there will be none.
  * W1, W2, R1 and R2 are seq_cst: either W2 sees R1, and W3 what R3 left, or R2 sees W1. tests/models/rescue.pml checks it.
  *
  * The handler of SIGURG may interrupt the owner anywhere, here too: fetch makes the kernel append to the CQ, which harms

@@ -39,9 +39,17 @@ static struct weft__runnable *take(struct weft__item **list) {
     return link ? weft__container_of(link, struct weft__runnable, link) : NULL;
 }
 
-/* All that was posted to the worker, the last first. */
+/* All that was posted to the worker, the first first. */
 static struct weft__item *take_all(struct weft__worker *worker) {
-    return load_relaxed(&worker->posted) ? exchange_acq_rel(&worker->posted, NULL) : NULL; /* pairs with post */
+    if (!load_relaxed(&worker->posted)) return NULL;
+    struct weft__item *last_first = exchange_acq_rel(&worker->posted, NULL), *list = NULL; /* pairs with post */
+    while (last_first) {
+        struct weft__item *next = last_first->next;
+        last_first->next = list;
+        list = last_first;
+        last_first = next;
+    }
+    return list;
 }
 
 void weft__crowding_serve(struct weft__worker *worker) {

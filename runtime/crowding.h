@@ -17,7 +17,7 @@
  * Measured with 64 connections, two workers and the load on two CPUs: p99 of an echo 4.0 ms becomes 0.6 ms, and 187,000
  * requests a second 202,000, for batches grow; a message to the host costs 0.1 us.
  *
- * A server's accepts move with the next connection. Not given away: other operations of pinned tasks, timers. A runtime
+ * A server's accepts move with the next connection. Not given away: other operations of pinned tasks, watchers, timers. A runtime
  * without a watchman (one worker, or no_rescue) does without, and a kernel that does not count (CONFIG_SCHED_INFO). */
 #ifndef WEFT_RUNTIME_CROWDING_H
 #define WEFT_RUNTIME_CROWDING_H

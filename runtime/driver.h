@@ -77,7 +77,7 @@ struct weft__driver_ops {
     /* Completes what is ready; returns how many. Never sleeps. */
     unsigned (*reap)(struct weft__driver *driver);
     /* Hands to the kernel what was submitted: at the latest before the owner does anything else for longer. Wait
-     * does so as well, and costs no system call more; so who is about to wait does not flush before. */
+     * does so as well if it sleeps, and costs no system call more; so who is about to wait does not flush before. */
     void (*flush)(struct weft__driver *driver);
     /* As reap, but sleeps until something completes, `wake` is called (or was, since the last wait), or
      * `deadline_ns`; not at all if something has completed already. */

@@ -85,7 +85,7 @@ static bool look(struct weft__watchman *watchman) {
         stuck++;
         blocked += !runs;
     }
-    weft__crowding_look(runtime, weft__world_now());
+    if (watchman->rescues_others) weft__crowding_look(runtime, weft__world_now());
     store_relaxed(&watchman->stuck, stuck);
     store_relaxed(&watchman->blocked, blocked);
     if (stuck > 0) weft__world_alarm_set(watchman->alarm, LOOK_AGAIN_NS, LOOK_NS);
@@ -125,7 +125,7 @@ void weft__watchman_arm(struct weft__watchman *watchman) {
 
 static void close_threads(struct weft__runtime *runtime) {
     for (unsigned i = 0; i < runtime->worker_count; i++) weft__world_thread_close(runtime->workers[i].watch.thread);
-    weft__crowding_end(runtime);
+    if (runtime->watchman.rescues_others) weft__crowding_end(runtime);
 }
 
 void weft__watchman_start(struct weft__runtime *runtime) {
@@ -140,7 +140,7 @@ void weft__watchman_start(struct weft__runtime *runtime) {
         worker->watch.since_ns = weft__world_now();
         worker->watch.thread = weft__world_thread_open(worker->thread_id);
     }
-    weft__crowding_begin(runtime);
+    if (watchman->rescues_others) weft__crowding_begin(runtime);
     install_handler();
     store_relaxed(&watchman->over, false);
     weft__world_alarm_set(watchman->alarm, LOOK_NS, LOOK_NS);

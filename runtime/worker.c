@@ -108,7 +108,7 @@ static bool steal(struct weft__worker *worker) {
     return true;
 }
 
-/* Shortly after work it may pay to wait awake: sleeping and being woken costs 25 to 45 us. It does not where
+/* Shortly after work it may pay to wait awake: sleeping and being woken costs 4 to 45 us. It does not where
  * others need the CPU: so a spin that found nothing halves the next one, and one that did doubles it (on a
  * loaded machine of two CPUs, spinning always 20 us cost 15 % more CPU a request). */
 static bool keep_looking(struct weft__worker *worker) {

@@ -157,7 +157,7 @@ void weft__ready_push_yielded(struct weft__worker *worker, struct weft__task *ta
 int weft__ready_push_item(struct weft__worker *worker, uintptr_t item);              /* deque; -ENOMEM */
 void weft__ready_inject(struct weft__runtime *runtime, struct weft__task *task);
 struct weft__task *weft__ready_next(struct weft__worker *worker);
-bool weft__ready_any(struct weft__worker *worker); /* something that weft__ready_next would find */
+bool weft__ready_any(struct weft__worker *worker); /* something to run, or to take in first */
 
 /* Gives some of what lies in the queues of a stuck worker to everybody, at least the oldest of each. `spare`: a slab
  * record, or NULL. Thread: the watchman. */

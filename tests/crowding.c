@@ -227,6 +227,53 @@ static void test_stuck_host(void **state) {
     (void)state;
     assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, post_to_stuck, NULL), 0);
 }
+
+static intptr_t read_byte(void *fd) {
+    char byte;
+    return weft_recv(*(int *)fd, &byte, 1, 0);
+}
+
+static weft_task *start_on(struct weft__worker *worker, weft_fn *fn) {
+    return weft_create_task_with((weft_task_options){.loop = worker->loop}, weft_coroutine(fn, NULL));
+}
+
+/* A descriptor is closed, and its number another one's, before the host gets to the operation. On worker 0. */
+static intptr_t close_posted(void *arg) {
+    struct weft__worker *self = weft__world_worker(), *host = self + 1;
+    int old[2], new[2];
+    char byte;
+    (void)arg;
+    must_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, old), 0);
+    atomic_store(&computes, false);
+    atomic_store(&done, false);
+    weft_task *busy = start_on(host, compute);
+    while (!atomic_load(&computes)) weft_yield();
+    store_relaxed(&self->host, host);
+    weft_task *reader = weft_create_task(weft_coroutine(read_byte, &old[0]));
+    while (!load_relaxed(&host->posted)) weft_yield();
+    must_equal(weft_close(old[0]), 0);
+    must_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, new), 0);
+    must_equal(new[0], old[0]);
+    must_equal(write(new[1], "x", 1), 1);
+    atomic_store(&done, true);
+    must_equal(weft_join(reader), -EBADF);
+    must_equal(weft_join(busy), 0);
+    must_equal(read(new[0], &byte, 1), 1);
+    for (int i = 0; i < 2; i++) must_equal(close(new[i]), 0);
+    must_equal(close(old[1]), 0);
+    return 0;
+}
+
+static intptr_t close_posted_on_first(void *arg) {
+    (void)arg;
+    return weft_join(start_on(weft__world_worker()->runtime->workers, close_posted));
+}
+
+static void test_closed_while_posted(void **state) {
+    (void)state;
+    weft_options options = {.workers = 2, .no_rescue = true};
+    assert_int_equal(weft_run_fn_with(options, close_posted_on_first, NULL), 0);
+}
 #endif
 
 /* ---- a server's accepts ---- */
@@ -295,6 +342,7 @@ int main(void) {
         cmocka_unit_test(test_accepts_move),
 #ifndef WEFT_FORCE_MIGRATION
         cmocka_unit_test(test_stuck_host),
+        cmocka_unit_test(test_closed_while_posted),
 #endif
     };
     return run_group(tests);

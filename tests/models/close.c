@@ -33,8 +33,11 @@
  *     NOBODY_LET_GO       io/close.c weft_close  /let_go/d
  *     NOBODY_ELSE         io/close.c let_go  s/i < runtime->worker_count/i < 1/
  *     CLOSED_BEFORE       io/close.c weft_close  /close_now\(fd\);$/d;s/let_go/int result = close_now(fd); let_go/
- *     NO_CANCEL           io/op.c submit  s/if \((.*)\) cancel.+;/\1;/
- *     NO_RETRY            io/op.c run_once  s/self.again \? AGAIN : //
+ *     NO_CANCEL           io/op.c submit  s/return .*;/closed_meanwhile(self); return false;/
+ *     NOT_POSTED          io/op.c commit_op  /CANCEL_POSTED/d
+ *     NO_MESSAGE          io/op.c commit_op  /if \(closed\) run_message/d
+ *     TOLD_TOO_EARLY      io/op.c commit_op  s/if \(closed\) store_relaxed/if (closed) cancel(\&self->wait); if (0) store_relaxed/;s/if \(closed\) run_message/if (0) run_message/
+ *     NO_RETRY            io/op.c run_once  s/self.again .* \? AGAIN : //
  *     RETRY_AT_ONCE       io/op.c weft__op_run_many  /do weft_yield/d;s/while \(weft__fd_closes.*;/weft_yield();/
  *     RESULT_UNORDERED    io/op.c on_complete  s/exchange_acq_rel\((.*), COMPLETED\)/atomic_exchange_explicit(\1, COMPLETED, memory_order_relaxed)/
  *     WOKEN_AT_ONCE       io/op.c on_complete  s/ != CANCEL_POSTED/ <= COMPLETED/
@@ -128,6 +131,7 @@ static void end_waiting(struct model_driver *driver, int on, int32_t result) {
 }
 
 static void take(struct model_driver *driver, struct weft__op *op) {
+    op->poll_first = false;
     if (op->opcode == WEFT__OP_CANCEL_FD) {
         end_waiting(driver, at_once ? ANY_FILE : load_relaxed(&file), -ECANCELED);
         finish(driver, op, 0);
@@ -163,6 +167,7 @@ static void flush(struct weft__driver *of) {
 static void submit(struct weft__driver *of, struct weft__op *op) {
     struct model_driver *driver = driver_of(of);
     op->cancel_queued = op->rescued = op->queued = false;
+    op->poll_first = true; /* here: it is prepared, and the kernel does not know of it */
     if (op->opcode != WEFT__OP_CANCEL_FD) {
         model_assert(++asked[op->offset] <= 2);
         weft__fd_table_add(&driver->fds, op->fd, 1);
@@ -171,9 +176,15 @@ static void submit(struct weft__driver *of, struct weft__op *op) {
     if (at_once) flush(of);
 }
 
-/* What is prepared still is cancelled when the kernel gets it. */
+/* What is prepared still is cancelled at once, or when the kernel gets it. */
 static void cancel_op(struct weft__driver *of, struct weft__op *op) {
     struct model_driver *driver = driver_of(of);
+    if (op->poll_first && model_choose(2)) {
+        weft__list_remove(&op->link);
+        weft__fd_table_add(&driver->fds, op->fd, -1);
+        op->complete(op, -ECANCELED, false);
+        return;
+    }
     weft__lock_acquire(&driver->lock);
     if (!op->rescued) {
         op->cancel_queued = true;
@@ -231,6 +242,7 @@ void weft__crowding_post(struct weft__worker *host, struct weft__runnable *runna
 }
 
 void weft__task_wake(struct weft__task *task) {
+    model_assert(task == &tasks[CLOSER] || load_acquire(&task->wait));
     model_assert(atomic_exchange_explicit(&woken[task - tasks], 1, memory_order_acq_rel) == 0);
 }
 

@@ -45,12 +45,14 @@ static void request_cancel(void) {
 }
 
 void weft__wait_publish(struct weft__task *task, struct weft__wait *wait) {
+    store_release(&task->wait, (uintptr_t)wait);
     if (task != cancellable) return;
     exchange_seq_cst(&published, wait);
     if (load_seq_cst(&requested)) deliver();
 }
 
 void weft__wait_retract(struct weft__task *task) {
+    store_relaxed(&task->wait, 0);
     if (task != cancellable) return;
     exchange_seq_cst(&published, NULL);
     while (load_seq_cst(&busy)) weft__world_relax(0); /* pairs with deliver */

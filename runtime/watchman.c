@@ -72,7 +72,6 @@ static bool look(struct weft__watchman *watchman) {
     struct weft__runtime *runtime = watchman->runtime;
     uint32_t stuck = 0, blocked = 0;
     bool awake = false;
-    weft__moderation_look(runtime, weft__world_now());
     for (unsigned i = 0; i < runtime->worker_count; i++) {
         struct weft__worker *worker = &runtime->workers[i];
         int64_t now = weft__world_now();
@@ -85,7 +84,10 @@ static bool look(struct weft__watchman *watchman) {
         stuck++;
         blocked += !runs;
     }
-    if (watchman->rescues_others) weft__crowding_look(runtime, weft__world_now());
+    if (watchman->rescues_others) {
+        weft__moderation_look(runtime, weft__world_now());
+        weft__crowding_look(runtime, weft__world_now());
+    }
     store_relaxed(&watchman->stuck, stuck);
     store_relaxed(&watchman->blocked, blocked);
     if (stuck > 0) weft__world_alarm_set(watchman->alarm, LOOK_AGAIN_NS, LOOK_NS);

@@ -4,6 +4,7 @@
 
 #define LOOK_NS 20000000
 #define CROWDED_PART 4 /* of the time between two looks: from here on, */
+#define CROWDED_LOOKS 3
 #define CALM_PART 8    /* and calm below there */
 #define CALM_LOOKS 5
 
@@ -103,9 +104,11 @@ static int64_t take_share(struct weft__crowding *self) {
     return self->share_ns = self->waited_ns - before;
 }
 
-static bool is_crowded(struct weft__crowding *self, int64_t elapsed_ns) {
-    self->calm = self->share_ns < elapsed_ns / CALM_PART ? self->calm + 1 : 0;
-    if (self->share_ns >= elapsed_ns / CROWDED_PART) self->crowded = true;
+/* `excess_ns`: how much longer it has waited than who has waited least. */
+static bool is_crowded(struct weft__crowding *self, int64_t excess_ns, int64_t elapsed_ns) {
+    self->calm = excess_ns < elapsed_ns / CALM_PART ? self->calm + 1 : 0;
+    self->busy = excess_ns >= elapsed_ns / CROWDED_PART ? self->busy + 1 : 0;
+    if (self->busy >= CROWDED_LOOKS) self->crowded = true;
     else if (self->calm >= CALM_LOOKS) self->crowded = false;
     return self->crowded;
 }
@@ -117,7 +120,10 @@ static void judge(struct weft__runtime *runtime, int64_t elapsed_ns) {
         struct weft__crowding *each = &runtime->workers[i].crowding;
         int64_t share = take_share(each);
         if (!least || share < least->share_ns) least = each;
-        all &= is_crowded(each, elapsed_ns);
+    }
+    for (unsigned i = 0; i < runtime->worker_count; i++) {
+        struct weft__crowding *each = &runtime->workers[i].crowding;
+        all &= is_crowded(each, each->share_ns - least->share_ns, elapsed_ns);
     }
     if (all) least->crowded = false;
 }

@@ -13,7 +13,7 @@
 
 /* ---- who ---- */
 
-enum { WORKERS = 3, LOOK = 20, CROWDED_FROM = LOOK / 4, CALM_LOOKS = 5 }; /* ms: see crowding.c */
+enum { WORKERS = 3, LOOK = 20, CROWDED_FROM = LOOK / 4, CROWDED_LOOKS = 3, CALM_LOOKS = 5 }; /* ms: see crowding.c */
 
 struct scene {
     struct weft__runtime runtime;
@@ -33,6 +33,10 @@ static void look(struct scene *self, int first, int second, int third) {
     }
     self->now_ns += WEFT_MS(LOOK);
     weft__crowding_look(&self->runtime, self->now_ns);
+}
+
+static void crowded_looks(struct scene *self, int first, int second, int third) {
+    for (int i = 0; i < CROWDED_LOOKS; i++) look(self, first, second, third);
 }
 
 static bool hosted_by(struct scene *self, unsigned first, unsigned second, unsigned third) {
@@ -63,7 +67,9 @@ static void with_scene(void (*play)(struct scene *self)) {
 }
 
 static void begins_and_ends(struct scene *self) {
-    look(self, 0, CROWDED_FROM - 1, 0);
+    crowded_looks(self, 0, CROWDED_FROM - 1, 0);
+    assert_true(hosted_by(self, 0, 1, 2));
+    for (int i = 1; i < CROWDED_LOOKS; i++) look(self, 0, CROWDED_FROM, 0);
     assert_true(hosted_by(self, 0, 1, 2));
     look(self, 0, CROWDED_FROM, 0);
     assert_true(hosted_by(self, 0, 0, 2));
@@ -82,10 +88,12 @@ static void test_begins_and_ends(void **state) {
 }
 
 static void one_is_left(struct scene *self) {
-    look(self, CROWDED_FROM + 2, CROWDED_FROM + 1, CROWDED_FROM + 2);
+    crowded_looks(self, LOOK, CROWDED_FROM + 1, LOOK); /* all alike is no reason */
     assert_true(hosted_by(self, 1, 1, 1));
-    look(self, CROWDED_FROM, CROWDED_FROM + 1, CROWDED_FROM + 1); /* whoever has waited least this time */
+    crowded_looks(self, 0, CROWDED_FROM, CROWDED_FROM); /* whoever has waited least this time */
     assert_true(hosted_by(self, 0, 0, 0));
+    for (int i = 0; i < CALM_LOOKS; i++) look(self, LOOK, LOOK, LOOK);
+    assert_true(hosted_by(self, 0, 1, 2));
 }
 
 static void test_one_is_left(void **state) {
@@ -94,7 +102,7 @@ static void test_one_is_left(void **state) {
 }
 
 static void hosts_take_turns(struct scene *self) {
-    look(self, LOOK, 0, LOOK);
+    crowded_looks(self, LOOK, 0, LOOK);
     assert_true(hosted_by(self, 1, 1, 1));
     for (int i = 0; i < CALM_LOOKS; i++) look(self, LOOK, 0, 0);
     assert_true(hosted_by(self, 1, 1, 2));
@@ -108,10 +116,12 @@ static void test_hosts_take_turns(void **state) {
 /* Looks in between are none, and a wait that nobody counts is none. */
 static void counts(struct scene *self) {
     look(self, 0, 0, 0);
-    self->waited_ns[1] += WEFT_MS(LOOK);
-    weft__crowding_look(&self->runtime, self->now_ns + WEFT_MS(LOOK) - 1);
-    assert_true(hosted_by(self, 0, 1, 2));
-    look(self, 0, 0, 0);
+    for (int i = 0; i < CROWDED_LOOKS; i++) {
+        assert_true(hosted_by(self, 0, 1, 2));
+        self->waited_ns[1] += WEFT_MS(LOOK);
+        weft__crowding_look(&self->runtime, self->now_ns + WEFT_MS(LOOK) - 1);
+        look(self, 0, 0, 0);
+    }
     assert_true(hosted_by(self, 0, 0, 2));
 }
 
@@ -120,11 +130,42 @@ static void test_counts_since_the_last_look(void **state) {
     with_scene(counts);
 }
 
-/* ---- on one CPU ---- */
+/* ---- what the kernel counts ---- */
+
+static _Atomic bool enough;
+
+static void *burn(void *arg) {
+    while (!atomic_load(&enough)) continue;
+    return arg;
+}
+
+/* Two threads that want one CPU: this one has to wait for it. */
+static void test_delay_is_counted(void **state) {
+    (void)state;
+    cpu_set_t before, one;
+    pthread_t other;
+    int64_t end = weft_time() + WEFT_SEC(30);
+    int delays = weft__world_thread_open_delays(gettid());
+    if (delays < 0) return; /* this kernel does not count */
+    CPU_ZERO(&one);
+    must_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
+        if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+    must_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    atomic_store(&enough, false);
+    must_equal(pthread_create(&other, NULL, burn, NULL), 0);
+    int64_t already = weft__world_thread_delay(delays);
+    while (weft__world_thread_delay(delays) < already + WEFT_MS(10)) must(weft_time() < end);
+    atomic_store(&enough, true);
+    must_equal(pthread_join(other, NULL), 0);
+    must_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    weft__world_thread_close(delays);
+}
+
+/* ---- while operations go to a host ---- */
 
 enum { PAIRS = 16, PATIENCE_S = 30 };
 
-static _Atomic bool enough;
 static _Atomic long exchanged;
 
 static intptr_t answer(void *arg) {
@@ -149,42 +190,35 @@ static intptr_t ask(void *arg) {
     return 0;
 }
 
-static bool anybody_crowded(void) {
-    weft_stats stats;
-    must_equal(weft_stats_get(&stats), 0);
-    must(stats.crowded_workers <= 1);
-    return stats.crowded_workers == 1;
+/* The one has all the operations. There is no watchman who would change that. */
+static void give_all_to(struct weft__runtime *runtime, unsigned index) {
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        store_relaxed(&runtime->workers[i].host, &runtime->workers[index]);
 }
 
 static intptr_t exchange(void *arg) {
-    int64_t end = weft_time() + WEFT_SEC(PATIENCE_S);
     int fds[PAIRS][2];
     weft_task *tasks[2 * PAIRS];
     (void)arg;
+    atomic_store(&enough, false);
     for (int i = 0; i < PAIRS; i++) {
         must_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
         tasks[2 * i] = weft_create_task(weft_coroutine(answer, &fds[i][0]));
         tasks[2 * i + 1] = weft_create_task(weft_coroutine(ask, &fds[i][1]));
     }
-    while (!anybody_crowded() && weft_time() < end) must_equal(weft_sleep(WEFT_MS(1)), 0);
-    must(anybody_crowded());
-    for (long before = exchanged; exchanged < before + 1000;) must_equal(weft_sleep(WEFT_MS(1)), 0);
+    for (unsigned host = 0; host < 20; host++) {
+        give_all_to(weft__world_worker()->runtime, host % 2);
+        for (long before = exchanged; exchanged < before + 100;) must_equal(weft_sleep(WEFT_MS(1)), 0);
+    }
     atomic_store(&enough, true);
     for (int i = 0; i < 2 * PAIRS; i++) must_equal(weft_join(tasks[i]), 0);
     for (int i = 0; i < 2 * PAIRS; i++) must_equal(weft_close(fds[i / 2][i % 2]), 0);
     return 0;
 }
 
-static void test_goes_on_while_crowded(void **state) {
+static void test_goes_on_while_hosted(void **state) {
     (void)state;
-    cpu_set_t before, one;
-    CPU_ZERO(&one);
-    must_equal(sched_getaffinity(0, sizeof before, &before), 0);
-    for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
-        if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
-    must_equal(sched_setaffinity(0, sizeof one, &one), 0);
-    assert_int_equal(weft_run_fn_with((weft_options){.workers = 2}, exchange, NULL), 0);
-    must_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    assert_int_equal(weft_run_fn_with((weft_options){.workers = 2, .no_rescue = true}, exchange, NULL), 0);
 }
 
 /* ---- a host that is stuck ---- */
@@ -299,12 +333,6 @@ static void connect_once(int port) {
     must_equal(weft_close(fd), 0);
 }
 
-/* The one has all the operations. There is no watchman who would change that. */
-static void give_all_to(struct weft__runtime *runtime, unsigned index) {
-    for (unsigned i = 0; i < runtime->worker_count; i++)
-        store_relaxed(&runtime->workers[i].host, &runtime->workers[index]);
-}
-
 /* Each listener has had connections. */
 static intptr_t move_accepts(void *arg) {
     struct weft__runtime *runtime = weft__world_worker()->runtime;
@@ -338,7 +366,8 @@ int main(void) {
         cmocka_unit_test(test_one_is_left),
         cmocka_unit_test(test_hosts_take_turns),
         cmocka_unit_test(test_counts_since_the_last_look),
-        cmocka_unit_test(test_goes_on_while_crowded),
+        cmocka_unit_test(test_delay_is_counted),
+        cmocka_unit_test(test_goes_on_while_hosted),
         cmocka_unit_test(test_accepts_move),
 #ifndef WEFT_FORCE_MIGRATION
         cmocka_unit_test(test_stuck_host),

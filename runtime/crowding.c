@@ -30,7 +30,7 @@ void weft__crowding_begin(struct weft__runtime *runtime) {
 void weft__crowding_post(struct weft__worker *host, struct weft__runnable *runnable) {
     struct weft__item *first = load_relaxed(&host->posted);
     do runnable->link.next = first;
-    while (!cas_weak_acq_rel(&host->posted, &first, &runnable->link)); /* pairs with take */
+    while (!cas_weak_acq_rel(&host->posted, &first, &runnable->link)); /* pairs with take_all */
     weft__idle_notify_worker(host);
 }
 

@@ -4,10 +4,10 @@
 #include "support.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "benches/load/histogram.h"
 #include "benches/load/http.h"
@@ -72,8 +72,8 @@ enum { STALL_AFTER_MS = 500, STALL_MS = 200 };
 
 static int64_t milliseconds(void) { return weft_time() / 1000000; }
 
-/* Echoes on one connection, and once, STALL_AFTER_MS after the first request, does nothing for `stall_ms`: a real
- * sleep, as its length is what the load has to tell. `flip` spoils every byte. */
+/* Echoes on one connection, and once, STALL_AFTER_MS after the first request, only waits for the client to hang up, for
+ * `stall_ms`. `flip` spoils every byte. */
 static void echo(int listener, int stall_ms, char flip) {
     char buffer[4096];
     ssize_t n;
@@ -82,7 +82,7 @@ static void echo(int listener, int stall_ms, char flip) {
     while ((n = recv(fd, buffer, sizeof buffer, 0)) > 0) {
         if (stall_at == 0) stall_at = milliseconds() + STALL_AFTER_MS;
         if (stall_ms && milliseconds() >= stall_at) {
-            nanosleep(&(struct timespec){.tv_nsec = stall_ms * 1000000l}, NULL);
+            poll(&(struct pollfd){.fd = fd, .events = POLLRDHUP}, 1, stall_ms);
             stall_ms = 0;
         }
         for (ssize_t i = 0; i < n; i++) buffer[i] ^= flip;
